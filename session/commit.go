@@ -1,0 +1,299 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorate/quorate/adapters"
+)
+
+// Commit applies tx if its conditions hold and the session key is unchanged
+// since the incarnation's current fence (rule R2), and settles what is unknown.
+//
+// A write that timed out may reach the store after a linearizable read has
+// said that it is not there. The fence makes such a write harmless: to settle
+// an unknown outcome, the session key is rewritten first, which kills every
+// attempt still on its way; only then the store is asked what is there.
+//
+// The answer is exact: nil, adapters.ErrConflict and other definite errors
+// mean what they say, and the reason of the incarnation's end means that tx is
+// not applied or hangs on a lease that is over. Only when ctx ended in the
+// middle the error is adapters.ErrUnknown; the caller then names what it may
+// have created to [Incarnation.Remove].
+//
+// A Tx that creates, changes or deletes may be given; what decides whether it
+// was applied is its first write, so that must leave a trace: values that
+// differ from what they replace, keys that nobody else deletes.
+func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
+	conds := tx.If
+	for {
+		if err := inc.Check(); err != nil {
+			return adapters.Result{}, err
+		}
+		fence := inc.currentFence()
+		tx.If = append([]adapters.Cond{adapters.Unchanged(inc.key, fence)}, conds...)
+		res, err := inc.attempt(ctx, tx)
+		switch {
+		case err == nil:
+			return res, nil
+		case errors.Is(err, adapters.ErrConflict):
+			// Was it only the fence? A settlement may be under way.
+			if werr := inc.awaitSettled(ctx); werr != nil {
+				return adapters.Result{}, werr
+			}
+			if inc.currentFence() == fence {
+				return adapters.Result{}, err
+			}
+		case errors.Is(err, adapters.ErrLeaseLost):
+			inc.end(adapters.ErrLeaseLost)
+			return adapters.Result{}, context.Cause(inc.life)
+		case errors.Is(err, adapters.ErrUnknown):
+			if inc.s.opts.plant.noSettle {
+				return adapters.Result{}, err
+			}
+			res, landed, serr := inc.settleTx(ctx, tx, fence)
+			if serr != nil {
+				return adapters.Result{}, fmt.Errorf("%w: %w", err, serr)
+			}
+			if landed {
+				return res, nil
+			}
+		default:
+			if cause := context.Cause(inc.life); cause != nil {
+				return adapters.Result{}, cause
+			}
+			return adapters.Result{}, err
+		}
+	}
+}
+
+// attempt is one call with a deadline of its own, so that a hung server costs
+// a part of the lease and not all of it.
+func (inc *Incarnation) attempt(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
+	ctx, done := inc.bounded(ctx)
+	defer done()
+	return inc.s.store.Commit(ctx, tx)
+}
+
+// bounded limits ctx to one call's deadline and to the incarnation's life.
+func (inc *Incarnation) bounded(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, inc.s.callTimeout(inc.ttl))
+	stop := context.AfterFunc(inc.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (inc *Incarnation) currentFence() adapters.Rev {
+	inc.mu.Lock()
+	defer inc.mu.Unlock()
+	return inc.fence
+}
+
+// settleTx finds out whether tx, sent under fence with an unknown outcome, was
+// applied.
+func (inc *Incarnation) settleTx(ctx context.Context, tx adapters.Tx, fence adapters.Rev) (adapters.Result, bool, error) {
+	if len(tx.Then) == 0 {
+		return adapters.Result{}, false, nil // nothing to settle: ask again
+	}
+	inc.settle(fence)
+	if err := inc.awaitSettled(ctx); err != nil {
+		return adapters.Result{}, false, err
+	}
+	op := tx.Then[0]
+	view, err := inc.read(ctx, op.Key)
+	if err != nil {
+		return adapters.Result{}, false, err
+	}
+	kv, there := view.Get(op.Key)
+	if op.Kind == adapters.OpDelete {
+		if there {
+			return adapters.Result{}, false, nil
+		}
+	} else if !there || !bytes.Equal(kv.Value, op.Value) || (op.Kind == adapters.OpPutLeased && kv.Lease != op.Lease) {
+		return adapters.Result{}, false, nil
+	}
+	res := adapters.Result{Rev: kv.Mod}
+	for _, name := range tx.Reads {
+		view, err := inc.read(ctx, name)
+		if err != nil {
+			return adapters.Result{}, false, err
+		}
+		res.Views = append(res.Views, view)
+	}
+	return res, true, nil
+}
+
+// read reads until it gets an answer or ctx or the incarnation ends.
+func (inc *Incarnation) read(ctx context.Context, name string) (adapters.View, error) {
+	var view adapters.View
+	err := inc.s.retry(ctx, inc.life, func() error {
+		ctx, done := inc.bounded(ctx)
+		defer done()
+		var err error
+		view, err = inc.s.store.Read(ctx, name)
+		return err
+	})
+	return view, err
+}
+
+// Read returns a linearizable view of name, trying again while the backend
+// does not answer, until ctx or the incarnation ends.
+func (inc *Incarnation) Read(ctx context.Context, name string) (adapters.View, error) {
+	return inc.read(ctx, name)
+}
+
+// settle starts to rewrite the session key, unless that has happened since
+// fence or is under way. It goes on after whoever asked for it has given up:
+// an attempt to rewrite can have an unknown outcome too.
+func (inc *Incarnation) settle(fence adapters.Rev) {
+	inc.mu.Lock()
+	defer inc.mu.Unlock()
+	if inc.fence != fence || inc.settling != nil {
+		return
+	}
+	done := make(chan struct{})
+	inc.settling = done
+	spawned := inc.s.spawn(func() {
+		mod, err := inc.rewrite(fence)
+		inc.mu.Lock()
+		if err == nil {
+			inc.fence = mod
+		}
+		inc.settling = nil
+		inc.mu.Unlock()
+		close(done)
+	})
+	if !spawned {
+		inc.settling = nil // the session is over, so every create of it fails
+	}
+}
+
+// rewrite writes the session key anew and returns its Mod, which differs from
+// fence. It returns an error only when the incarnation is over.
+func (inc *Incarnation) rewrite(fence adapters.Rev) (mod adapters.Rev, err error) {
+	tx := adapters.Tx{
+		If:   []adapters.Cond{adapters.Unchanged(inc.key, fence)},
+		Then: []adapters.Op{adapters.PutKeep(inc.key, inc.record())},
+	}
+	err = inc.s.retry(inc.life, inc.life, func() error {
+		res, err := inc.attempt(inc.life, tx)
+		if err == nil {
+			mod = res.Rev
+			return nil
+		}
+		if !errors.Is(err, adapters.ErrConflict) {
+			return err
+		}
+		// Nobody else writes the key: an earlier try of ours was applied.
+		ctx, done := inc.bounded(inc.life)
+		defer done()
+		view, err := inc.s.store.Read(ctx, inc.key)
+		if err != nil {
+			return err
+		}
+		kv, there := view.Get(inc.key)
+		if !there {
+			return adapters.ErrLeaseLost
+		}
+		mod = kv.Mod
+		return nil
+	})
+	if errors.Is(err, adapters.ErrLeaseLost) {
+		inc.end(errKeyGone)
+	}
+	return mod, err
+}
+
+// awaitSettled waits for the settlement under way, if any.
+func (inc *Incarnation) awaitSettled(ctx context.Context) error {
+	inc.mu.Lock()
+	settling := inc.settling
+	inc.mu.Unlock()
+	if settling != nil {
+		select {
+		case <-settling:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-inc.life.Done():
+		}
+	}
+	return context.Cause(inc.life)
+}
+
+// Verify is for a caller whose Commit conflicted although none of its own
+// conditions can have failed: it makes sure that the session key is there and
+// takes its revision as the fence, or declares the session lost.
+func (inc *Incarnation) Verify(ctx context.Context) error {
+	view, err := inc.read(ctx, inc.key)
+	if err != nil {
+		return err
+	}
+	kv, there := view.Get(inc.key)
+	if !there || kv.Lease != inc.lease {
+		inc.end(errKeyGone)
+		return context.Cause(inc.life)
+	}
+	inc.mu.Lock()
+	if inc.settling == nil && kv.Mod > inc.fence {
+		inc.fence = kv.Mod
+	}
+	inc.mu.Unlock()
+	return nil
+}
+
+// removeAtOnce is how long Remove itself waits. Half of the second within
+// which every call returns after its context has ended.
+const removeAtOnce = 500 * time.Millisecond
+
+// Remove deletes a leased key that this incarnation created or may have
+// created, whatever is known of it, and returns nil once it cannot be there.
+// If the store does not answer at once it returns adapters.ErrUnknown and goes
+// on in the background until it is done or the lease has ended, which deletes
+// the key too. It does not take a context: what has to go has to go, also when
+// the caller's context is over.
+func (inc *Incarnation) Remove(key string, maybe bool) error {
+	done := make(chan error, 1)
+	inc.cleanups.Add(1)
+	if !inc.s.spawn(func() {
+		defer inc.cleanups.Done()
+		done <- inc.remove(key, maybe)
+	}) {
+		inc.cleanups.Done()
+		return context.Cause(inc.life)
+	}
+	timer := time.NewTimer(removeAtOnce)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%w: deleting %q goes on in the background", adapters.ErrUnknown, key)
+	}
+}
+
+func (inc *Incarnation) remove(key string, maybe bool) error {
+	if maybe && !inc.s.opts.plant.noSettle {
+		inc.settle(inc.currentFence())
+		if err := inc.awaitSettled(inc.life); err != nil {
+			return err
+		}
+	}
+	// The key's name is used once and its lease is ours, so a late repeat of
+	// this finds nothing, and a key that was handed to another lease stays.
+	tx := adapters.Tx{
+		If:   []adapters.Cond{adapters.HeldBy(key, inc.lease)},
+		Then: []adapters.Op{adapters.Delete(key)},
+	}
+	return inc.s.retry(inc.life, inc.life, func() error {
+		_, err := inc.attempt(inc.life, tx)
+		if errors.Is(err, adapters.ErrConflict) {
+			return nil
+		}
+		return err
+	})
+}
