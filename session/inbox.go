@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/quorate/quorate/adapters"
 )
@@ -28,6 +29,10 @@ type Message struct {
 // inboxMessages is how many messages may wait. An inbox is emptied at once by
 // a live addressee, so a full one means a stuck program.
 const inboxMessages = 64
+
+// inboxPatience is how long Send waits for a full inbox: a live addressee that
+// many write to at once needs a moment without a conflict to empty it.
+const inboxPatience = time.Second
 
 const inboxVersion = 1
 
@@ -113,6 +118,7 @@ func (s *Session) send(ctx context.Context, to string, m Message) error {
 	// takes it once.
 	m.ID, m.From = inc.Suffix(), inc.id
 	key := inboxKey(s.opts.Prefix, to)
+	pause, patience := newBackOff(s.opts.TTL), time.Now().Add(inboxPatience)
 	for {
 		view, err := inc.read(ctx, key)
 		if err != nil {
@@ -130,6 +136,9 @@ func (s *Session) send(ctx context.Context, to string, m Message) error {
 			return nil
 		}
 		if len(box.Messages) >= inboxMessages {
+			if time.Now().Before(patience) && sleep(ctx, pause.NextBackOff()) == nil {
+				continue
+			}
 			return fmt.Errorf("%w: %d messages wait, limit %d", ErrInboxFull, len(box.Messages), inboxMessages)
 		}
 		box.Messages = append(box.Messages, m)

@@ -268,6 +268,17 @@ func (s *Session) retry(ctx, life context.Context, f func() error) error {
 	}
 }
 
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // final says whether trying again cannot help.
 func final(err error) bool {
 	return errors.Is(err, adapters.ErrConflict) || errors.Is(err, adapters.ErrLeaseLost) ||

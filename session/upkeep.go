@@ -36,7 +36,8 @@ func (s *Session) run(inc *Incarnation) {
 			return
 		}
 		s.enter(nil, Lost, cause)
-		s.spawn(func() { s.retire(inc) })
+		lost := inc // the variable moves on
+		s.spawn(func() { s.retire(lost) })
 		next, err := s.open(s.ctx)
 		if err != nil {
 			// Closed meanwhile, or refused for good.
@@ -257,18 +258,25 @@ func (s *Session) reportStuck(inc *Incarnation) {
 // lease is given back rather than left to run out, in case the backend still
 // has it; work that has not returned after a TTL is reported.
 func (s *Session) retire(inc *Incarnation) {
+	idle := inc.idleC()
 	timer := time.NewTimer(inc.ttl)
 	defer timer.Stop()
 	select {
-	case <-inc.idleC():
-		if !errors.Is(context.Cause(inc.life), adapters.ErrLeaseLost) {
-			ctx, cancel := context.WithTimeout(s.ctx, s.callTimeout(inc.ttl))
-			defer cancel()
-			_ = s.store.Revoke(ctx, inc.lease) // else it runs out
-		}
+	case <-idle:
+	case <-s.ctx.Done():
 	case <-timer.C:
 		s.reportStuck(inc)
-	case <-s.ctx.Done():
+		return // it has run out
+	}
+	select {
+	case <-idle:
+	default:
+		return // the session closes; nothing may be given back under its work
+	}
+	if !errors.Is(context.Cause(inc.life), adapters.ErrLeaseLost) {
+		ctx, cancel := context.WithTimeout(context.Background(), s.callTimeout(inc.ttl))
+		defer cancel()
+		_ = s.store.Revoke(ctx, inc.lease) // else it runs out
 	}
 }
 

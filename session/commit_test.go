@@ -1,0 +1,159 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package session_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/adapters"
+	"github.com/quorate/quorate/adapters/adaptertest"
+	"github.com/quorate/quorate/session"
+)
+
+// creates matches a Commit that creates a key below dir.
+func creates(dir string) func(adaptertest.Call) bool {
+	return func(c adaptertest.Call) bool {
+		return c.Method == "Commit" && len(c.Tx.Then) > 0 &&
+			c.Tx.Then[0].Kind == adapters.OpPutLeased && strings.HasPrefix(c.Tx.Then[0].Key, dir)
+	}
+}
+
+func create(inc *session.Incarnation, key string) adapters.Tx {
+	return adapters.Tx{
+		If:    []adapters.Cond{adapters.Absent(key)},
+		Then:  []adapters.Op{adapters.PutLeased(key, []byte("v"), inc.Lease())},
+		Reads: []string{key},
+	}
+}
+
+func TestLostAnswerIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		b.faults.Inject(creates("quorate/x/"), adaptertest.Fault{Lose: true, Times: 1})
+		res, err := inc.Commit(t.Context(), create(inc, "quorate/x/1"))
+		require.NoError(t, err, "applied, and found")
+		require.Len(t, res.Views, 1)
+		kv, there := res.Views[0].Get("quorate/x/1")
+		require.True(t, there)
+		require.Equal(t, kv.Mod, res.Rev)
+
+		// The fence has moved, and later commits know it.
+		_, err = inc.Commit(t.Context(), create(inc, "quorate/x/2"))
+		require.NoError(t, err)
+		_, err = inc.Commit(t.Context(), create(inc, "quorate/x/2"))
+		require.ErrorIs(t, err, adapters.ErrConflict)
+		require.NoError(t, s.Close())
+		b.requireEmpty(t)
+	})
+}
+
+// A write that arrives after the caller gave up and was told that nothing is
+// there must not be applied any more.
+func TestLateWriteLeavesNoOrphan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		b.faults.Inject(creates("quorate/x/"), adaptertest.Fault{Before: 300 * time.Millisecond, Late: true})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := inc.Commit(ctx, create(inc, "quorate/x/1"))
+		require.ErrorIs(t, err, adapters.ErrUnknown)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, inc.Remove("quorate/x/1", true))
+		b.faults.Wait()
+		view, err := b.mem.Read(t.Context(), "quorate/x/")
+		require.NoError(t, err)
+		require.Empty(t, view.KVs, "orphan")
+		require.NoError(t, s.Close())
+		b.requireEmpty(t)
+	})
+}
+
+// The rewrite of the session key that settles an outcome can itself get lost.
+func TestSettlementSurvivesLostAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		lose := func(c adaptertest.Call) bool { return c.Method == "Commit" }
+		b.faults.Inject(lose, adaptertest.Fault{Lose: true, Times: 3})
+		_, err := inc.Commit(t.Context(), create(inc, "quorate/x/1"))
+		require.NoError(t, err)
+		b.faults.Inject(lose, adaptertest.Fault{Lose: true, Times: 2})
+		require.NoError(t, inc.Remove("quorate/x/1", false))
+		view, err := b.mem.Read(t.Context(), "quorate/x/")
+		require.NoError(t, err)
+		require.Empty(t, view.KVs)
+		require.NoError(t, s.Close())
+	})
+}
+
+// Commits of other goroutines that fail only because the fence moved under
+// them are tried again.
+func TestConflictByFenceAloneIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		b.faults.Inject(creates("quorate/slow/"), adaptertest.Fault{Before: time.Second, Late: true, Times: 1})
+		b.faults.Inject(creates("quorate/lost/"), adaptertest.Fault{Lose: true, Times: 1})
+		slow := make(chan error)
+		go func() {
+			_, err := inc.Commit(context.Background(), create(inc, "quorate/slow/1"))
+			slow <- err
+		}()
+		synctest.Wait()
+		_, err := inc.Commit(t.Context(), create(inc, "quorate/lost/1"))
+		require.NoError(t, err)
+		require.NoError(t, <-slow)
+		require.NoError(t, s.Close())
+		b.requireEmpty(t)
+	})
+}
+
+func TestRemoveGoesOnInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		_, err := inc.Commit(t.Context(), create(inc, "quorate/x/1"))
+		require.NoError(t, err)
+		b.faults.Partition(true, true)
+		start := time.Now()
+		require.ErrorIs(t, inc.Remove("quorate/x/1", false), adapters.ErrUnknown)
+		require.Equal(t, 500*time.Millisecond, time.Since(start))
+		b.faults.Heal()
+		time.Sleep(3 * time.Second)
+		view, err := b.mem.Read(t.Context(), "quorate/x/")
+		require.NoError(t, err)
+		require.Empty(t, view.KVs)
+		require.NoError(t, inc.Check())
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestSessionKeyDeletedByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		s := b.open(t, session.Options{})
+		inc := current(t, s)
+		_, err := b.mem.Commit(t.Context(), adapters.Tx{Then: []adapters.Op{adapters.Delete("quorate/session/" + inc.ID())}})
+		require.NoError(t, err)
+		_, err = inc.Commit(t.Context(), create(inc, "quorate/x/1"))
+		require.ErrorIs(t, err, adapters.ErrConflict)
+		require.ErrorIs(t, inc.Verify(t.Context()), session.ErrLost)
+		require.NotEqual(t, inc.ID(), current(t, s).ID())
+		require.NoError(t, s.Close())
+		b.requireEmpty(t)
+	})
+}
