@@ -1,0 +1,55 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package servers
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const shm = "/dev/shm"
+
+// roomy says whether dir has room for n servers, each of which reserves
+// 128 MB for its log at once.
+func roomy(dir string, n int) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Bavail*uint64(st.Bsize) > uint64(n)<<28
+}
+
+// dieWithParent makes the kernel kill a child, stopped or not, when the
+// thread that started it ends.
+var dieWithParent = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+
+func sigstop(p *os.Process) error { return p.Signal(unix.SIGSTOP) }
+func sigcont(p *os.Process) error { return p.Signal(unix.SIGCONT) }
+
+// reserve chooses a free port on loopback and keeps it for whoever is told:
+// a socket that is bound but does not listen. Linux lets another socket with
+// SO_REUSEADDR, which Go sets on all that listen, bind and listen there, but
+// gives the port to nobody who has not asked for it by number, neither to
+// outgoing connections nor to listeners on port 0. So a server that was killed
+// finds its port free when it starts again.
+func reserve() (addr string, release func(), err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	release = func() { _ = unix.Close(fd) }
+	if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	var sa unix.Sockaddr
+	if err == nil {
+		sa, err = unix.Getsockname(fd)
+	}
+	if err != nil {
+		release()
+		return "", nil, err
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(sa.(*unix.SockaddrInet4).Port)), release, nil
+}
