@@ -67,6 +67,9 @@ func (inc *Incarnation) Check() error {
 // Left returns for how long the lease is trusted without another renewal.
 func (inc *Incarnation) Left() time.Duration { return inc.win.left() }
 
+// TTL is that of the lease as it was granted, which may be more than asked for.
+func (inc *Incarnation) TTL() time.Duration { return inc.ttl }
+
 // ID is unique among all incarnations of all sessions.
 func (inc *Incarnation) ID() string { return inc.id }
 
