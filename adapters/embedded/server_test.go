@@ -289,7 +289,7 @@ func TestStartAbandoned(t *testing.T) {
 		for {
 			s, err := embedded.Start(within(t, 20*time.Second), &embedded.Options{Dir: dir})
 			if errors.Is(err, embedded.ErrInUse) {
-				time.Sleep(time.Millisecond) // it is still being torn down
+				time.Sleep(time.Millisecond) // sleep: asks again while the first is still being torn down
 				continue
 			}
 			require.NoError(t, err)

@@ -23,7 +23,7 @@ func TestProbeKeepsLiveStream(t *testing.T) {
 		watch(t, store, name)
 	}
 	const rounds = 5
-	time.Sleep(rounds * etcd.MinProbeEvery)
+	time.Sleep(rounds * etcd.MinProbeEvery) // sleep: counts what happens in a time
 	require.EqualValues(t, 1, f.streams.Load())
 	require.LessOrEqual(t, f.asks.Load(), int64(rounds))
 	require.Positive(t, f.asks.Load())
@@ -58,7 +58,7 @@ func TestProbeIgnoresBusyReaders(t *testing.T) {
 	f.rev.Store(7)
 	store, _ := f.serve(t, quick)
 	for range store.Watch(t.Context(), "a") {
-		time.Sleep(5 * etcd.MinProbeEvery)
+		time.Sleep(5 * etcd.MinProbeEvery) // sleep: a reader that is busy
 		break
 	}
 	require.EqualValues(t, 1, f.streams.Load())

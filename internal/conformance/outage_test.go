@@ -173,7 +173,7 @@ func TestRenewLeavesFrozenMember(t *testing.T) {
 			}
 			streak = 0
 			ok++
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond) // sleep: the pace of renewals
 		}
 		t.Logf("member %d frozen: %d renewals, at most %d failures in a row", i, ok, worst)
 		require.Positive(t, worst, "no renewal has met the frozen member")

@@ -141,7 +141,7 @@ func TestManyWatches(t *testing.T) {
 	require.LessOrEqual(t, calls, 2*n+10, "a watch costs one message and one read")
 
 	idle := traffic.calls()
-	time.Sleep(7 * time.Second)
+	time.Sleep(7 * time.Second) // sleep: counts what happens in a time
 	idle = traffic.calls() - idle
 	t.Logf("%d messages in 7 s of silence", idle)
 	require.LessOrEqual(t, idle, 3)
@@ -219,7 +219,7 @@ func TestWatchLeavesNothing(t *testing.T) {
 		l.cut(state == "cut")
 		if state != "up" {
 			// Long enough for the prober to replace streams that cannot work.
-			time.Sleep(4 * etcd.MinProbeEvery)
+			time.Sleep(4 * etcd.MinProbeEvery) // sleep: the fault has to last
 		}
 		stop()
 		ended := time.Now()

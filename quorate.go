@@ -1,0 +1,17 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package quorate is the root of a coordination framework that a Go service
+// embeds. It holds nothing itself; a program uses three of these:
+//
+//   - An adapter for the backend that it has: adapters/etcd for an etcd that
+//     runs already, adapters/embedded for one inside the process,
+//     adapters/memory for tests.
+//   - session, which keeps one lease for the whole program.
+//   - The primitives above it: mutex for locks, election for leaders.
+//
+// Package adapters is the contract between the two halves, and
+// adapters/adaptertest checks a backend of your own against it.
+//
+// ARCHITECTURE.md shows how they stand on each other, and docs/decisions why.
+package quorate
