@@ -164,6 +164,35 @@ func TestResignWithinLead(t *testing.T) {
 	})
 }
 
+func TestWorkThatDoesNotReturnKeepsThePlaceAndIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := memory.New(nil)
+		var stuck []session.Place
+		s, err := session.Open(t.Context(), mem, &session.Options{
+			Clock:    session.MonotonicClock(),
+			Observer: &session.Observer{Stuck: func(p session.Place) { stuck = append(stuck, p) }},
+		})
+		require.NoError(t, err)
+		e, err := election.New(s, "cron/report", nil)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		deaf := errors.New("deaf")
+		err = e.Lead(ctx, func(_ context.Context, term *election.Term) error {
+			time.Sleep(time.Hour)
+			if term.Check() != nil {
+				t.Error("place given up under the work")
+			}
+			return deaf
+		})
+		require.ErrorIs(t, err, deaf)
+		require.NoError(t, s.Close())
+		require.Len(t, stuck, 1)
+		require.ErrorIs(t, stuck[0].Cause, context.DeadlineExceeded)
+		require.Equal(t, "cron/report", stuck[0].Name)
+	})
+}
+
 func TestCampaignThatLosesItsSessionDoesNotLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := memory.New(nil)

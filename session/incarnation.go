@@ -99,9 +99,10 @@ func (inc *Incarnation) end(reason error) {
 type Work struct {
 	inc        *Incarnation
 	kind, name string
-	mu         sync.Mutex
+	mu         sync.Mutex // protects what follows
 	token      uint64
 	since      time.Time
+	stuck      bool // has been reported
 }
 
 // Begin registers work. It fails when the incarnation is over or closing.
@@ -145,6 +146,21 @@ func (w *Work) Done() {
 	}
 }
 
+// Stuck reports, once, that the work has not returned although it was told to
+// for that reason.
+func (w *Work) Stuck(cause error) {
+	w.mu.Lock()
+	again := w.stuck
+	w.stuck = true
+	w.mu.Unlock()
+	if again {
+		return
+	}
+	s, p := w.inc.s, w.place(cause)
+	s.log.Warn("work has not returned", "session", p.Session, "kind", p.Kind, "name", p.Name, "token", p.Token, "cause", cause)
+	s.notify.place(s.notify.obs.Stuck, p)
+}
+
 func (w *Work) place(cause error) Place {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -178,6 +194,12 @@ func (inc *Incarnation) outstanding() []*Work {
 		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.name, b.name))
 	})
 	return ws
+}
+
+func (inc *Incarnation) reportStuck() {
+	for _, w := range inc.outstanding() {
+		w.Stuck(context.Cause(inc.work))
+	}
 }
 
 func (inc *Incarnation) stuckError() error {

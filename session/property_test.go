@@ -40,7 +40,7 @@ var (
 func TestAnyScheduleKeepsThePromises(t *testing.T) {
 	switch {
 	case testing.Short():
-		checks(t, 250)
+		checks(t, 1000) // of which the library takes a fifth
 	case raceEnabled:
 		checks(t, 1000) // ten times slower
 	default:
@@ -74,7 +74,7 @@ func TestPlantedDefectsAreConvicted(t *testing.T) {
 		"orphan key":  (*session.Options).PlantNoSettle,
 	} {
 		t.Run(name, func(t *testing.T) {
-			checks(t, 3000)
+			checks(t, 5000)
 			for _, set := range []string{"nofailfile=true", "shrinktime=3s"} {
 				flagName, value, _ := strings.Cut("rapid."+set, "=")
 				old := flag.Lookup(flagName).Value.String()

@@ -232,7 +232,7 @@ func (s *Session) workDone(inc *Incarnation) <-chan struct{} {
 			return
 		case <-timer.C:
 		}
-		s.reportStuck(inc)
+		inc.reportStuck()
 		if s.opts.ReleaseStuck {
 			close(done)
 			return
@@ -246,14 +246,6 @@ func (s *Session) workDone(inc *Incarnation) <-chan struct{} {
 	return done
 }
 
-func (s *Session) reportStuck(inc *Incarnation) {
-	for _, w := range inc.outstanding() {
-		p := w.place(context.Cause(inc.work))
-		s.log.Warn("work has not returned", "session", inc.id, "kind", p.Kind, "name", p.Name, "token", p.Token)
-		s.notify.place(s.notify.obs.Stuck, p)
-	}
-}
-
 // retire looks after a lost incarnation: once all its work has returned, the
 // lease is given back rather than left to run out, in case the backend still
 // has it; work that has not returned after a TTL is reported.
@@ -265,7 +257,7 @@ func (s *Session) retire(inc *Incarnation) {
 	case <-idle:
 	case <-s.ctx.Done():
 	case <-timer.C:
-		s.reportStuck(inc)
+		inc.reportStuck()
 		return // it has run out
 	}
 	select {

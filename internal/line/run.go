@@ -53,6 +53,9 @@ func (s *Slot) run(ctx context.Context, f func(context.Context, *Slot, func()) e
 	defer cancel(ErrReleased)
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer stop()
+	returned := make(chan struct{})
+	defer close(returned)
+	defer context.AfterFunc(ctx, func() { s.watchReturn(context.Cause(ctx), returned) })()
 	// An unconfirmed release is no concern of the caller: the work was done
 	// under the place, and the rest is settled in the background.
 	defer func() { _ = s.Leave() }()
@@ -62,6 +65,17 @@ func (s *Slot) run(ctx context.Context, f func(context.Context, *Slot, func()) e
 		cancel(ErrReleased)
 	})
 	return err, s.inc.Check(), down.Load()
+}
+
+// watchReturn reports work that has not returned a TTL after it was told to.
+func (s *Slot) watchReturn(cause error, returned <-chan struct{}) {
+	timer := time.NewTimer(s.inc.TTL())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		s.work.Stuck(cause)
+	case <-returned:
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
