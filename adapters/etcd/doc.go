@@ -7,10 +7,11 @@
 //	store, err := etcd.New(client, nil)
 //	sess, err := session.Open(ctx, store, nil)
 //
-// It needs etcd 3.4.25, 3.5.8 or newer: before, a progress notification could
-// overtake the events that it speaks of, and a reconnect then skipped them. The
-// client stays the user's; the Store never closes it. A Store has no Close: it
-// keeps nothing open while nobody watches.
+// It is tested with etcd 3.7.3. Older servers should be at 3.6.5, 3.5.23 or
+// 3.4.38 at least: before, a renewal could be answered with success although
+// the lease had been revoked (etcd pull request 20615). The client stays the
+// user's; the Store never closes it. A Store has no Close: it keeps nothing
+// open while nobody watches.
 //
 // # What it guarantees
 //
