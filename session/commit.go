@@ -257,6 +257,14 @@ const removeAtOnce = 500 * time.Millisecond
 // the key too. It does not take a context: what has to go has to go, also when
 // the caller's context is over.
 func (inc *Incarnation) Remove(key string, maybe bool) error {
+	ctx, cancel := context.WithTimeout(inc.life, removeAtOnce)
+	defer cancel()
+	if !maybe {
+		// Nearly always this is all, so it is done without another goroutine.
+		if err := inc.deleteOwn(ctx, key); err == nil {
+			return nil
+		}
+	}
 	done := make(chan error, 1)
 	inc.cleanups.Add(1)
 	if !inc.s.spawn(func() {
@@ -266,12 +274,13 @@ func (inc *Incarnation) Remove(key string, maybe bool) error {
 		inc.cleanups.Done()
 		return context.Cause(inc.life)
 	}
-	timer := time.NewTimer(removeAtOnce)
-	defer timer.Stop()
 	select {
 	case err := <-done:
 		return err
-	case <-timer.C:
+	case <-ctx.Done():
+		if cause := context.Cause(inc.life); cause != nil {
+			return cause
+		}
 		return fmt.Errorf("%w: deleting %q goes on in the background", adapters.ErrUnknown, key)
 	}
 }
@@ -283,17 +292,19 @@ func (inc *Incarnation) remove(key string, maybe bool) error {
 			return err
 		}
 	}
+	return inc.s.retry(inc.life, inc.life, func() error { return inc.deleteOwn(inc.life, key) })
+}
+
+// deleteOwn tries once to delete a key of ours, and returns nil if it is gone.
+func (inc *Incarnation) deleteOwn(ctx context.Context, key string) error {
 	// The key's name is used once and its lease is ours, so a late repeat of
 	// this finds nothing, and a key that was handed to another lease stays.
-	tx := adapters.Tx{
+	_, err := inc.attempt(ctx, adapters.Tx{
 		If:   []adapters.Cond{adapters.HeldBy(key, inc.lease)},
 		Then: []adapters.Op{adapters.Delete(key)},
-	}
-	return inc.s.retry(inc.life, inc.life, func() error {
-		_, err := inc.attempt(inc.life, tx)
-		if errors.Is(err, adapters.ErrConflict) {
-			return nil
-		}
-		return err
 	})
+	if errors.Is(err, adapters.ErrConflict) {
+		return nil
+	}
+	return err
 }

@@ -79,6 +79,7 @@ type watch struct {
 	store  *Store
 	name   string
 	yield  func(adapters.View, error) bool
+	tried  bool // to open the watch
 	broken bool // the reader has left
 	shown  bool // at least one view was yielded
 	last   adapters.View
@@ -98,16 +99,33 @@ func (w *watch) try(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 
-	events, err := w.open(wctx, st)
+	// The first time both are asked at once, which saves a waiter one round
+	// trip. Not again: where the balancer takes turns between two members, two
+	// questions a try would send every new stream to the same one of them.
+	var first <-chan answer
+	if !w.tried {
+		w.tried = true
+		rctx, drop := context.WithCancel(ctx)
+		defer drop()
+		first = w.readAside(rctx)
+	}
+	events, created, err := w.open(wctx, st)
 	if err != nil {
 		return w.judge(ctx, st, err)
 	}
 	// Nothing can be missed: the watch shows what is newer than its creation,
-	// and the read, which begins later, at least what is older.
-	view, err := w.store.read(ctx, w.name)
-	if err != nil {
-		return err
+	// and a view that is not older than that shows the rest.
+	var r answer
+	if first != nil {
+		r = <-first
 	}
+	if first == nil || r.err == nil && int64(r.view.Rev) < created {
+		r.view, r.err = w.store.read(ctx, w.name)
+	}
+	if r.err != nil {
+		return r.err
+	}
+	view := r.view
 	base := int64(view.Rev)
 	for {
 		if !w.show(view) {
@@ -133,8 +151,23 @@ func (w *watch) show(view adapters.View) bool {
 	return !w.broken
 }
 
-// open starts the watch on the stream and waits until the server has it.
-func (w *watch) open(ctx context.Context, st *stream) (clientv3.WatchChan, error) {
+type answer struct {
+	view adapters.View
+	err  error
+}
+
+func (w *watch) readAside(ctx context.Context) <-chan answer {
+	c := make(chan answer, 1)
+	go func() {
+		view, err := w.store.read(ctx, w.name)
+		c <- answer{view, err}
+	}()
+	return c
+}
+
+// open starts the watch on the stream and waits until the server has it. It
+// also returns the revision after which the watch shows everything.
+func (w *watch) open(ctx context.Context, st *stream) (clientv3.WatchChan, int64, error) {
 	w.store.ask(st, 0)
 	st.waiting.Add(1)
 	defer st.waiting.Add(-1)
@@ -143,13 +176,13 @@ func (w *watch) open(ctx context.Context, st *stream) (clientv3.WatchChan, error
 		select {
 		case resp, ok := <-events:
 			if err := w.failure(st, resp, ok); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			if resp.Created {
-				return events, nil
+				return events, resp.Header.GetRevision(), nil
 			}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 	}
 }
