@@ -132,7 +132,7 @@ var bans = []ban{
 		to:   func(dir string) bool { return !under(dir, "adapters", "fence") },
 		why:  "the session stands on the contract alone; primitives stand on it",
 	},
-	leaf("chaos"), leaf("examples"), leaf("bench"), leaf("internal/conformance"),
+	leaf("chaos"), leaf("examples"), leaf("bench"), leaf("internal/conformance"), leaf("internal/backends"), leaf("internal/interop"),
 }
 
 // leaf bans imports of what is free to import anything.

@@ -258,6 +258,16 @@ func TestLostHold(t *testing.T) {
 	})
 }
 
+func TestUnlockOfASlotThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, memory.New(nil))
+		hold := p.lock(t)
+		p.mem.Expire(p.mem.Leases()[0]) // the session does not know yet
+		require.NoError(t, hold.Check())
+		require.ErrorIs(t, hold.Unlock(), session.ErrLost)
+	})
+}
+
 func TestUnlockWhileTheBackendIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := memory.New(nil)

@@ -251,7 +251,8 @@ func (inc *Incarnation) Verify(ctx context.Context) error {
 const removeAtOnce = 500 * time.Millisecond
 
 // Remove deletes a leased key that this incarnation created or may have
-// created, whatever is known of it, and returns nil once it cannot be there.
+// created, whatever is known of it, and returns nil once it cannot be there. A
+// key that certainly was created, and has gone without us, is a conflict.
 // If the store does not answer at once it returns adapters.ErrUnknown and goes
 // on in the background until it is done or the lease has ended, which deletes
 // the key too. It does not take a context: what has to go has to go, also when
@@ -261,8 +262,8 @@ func (inc *Incarnation) Remove(key string, maybe bool) error {
 	defer cancel()
 	if !maybe {
 		// Nearly always this is all, so it is done without another goroutine.
-		if err := inc.deleteOwn(ctx, key); err == nil {
-			return nil
+		if err := inc.deleteOwn(ctx, key); err == nil || errors.Is(err, adapters.ErrConflict) {
+			return err
 		}
 	}
 	done := make(chan error, 1)
@@ -292,19 +293,27 @@ func (inc *Incarnation) remove(key string, maybe bool) error {
 			return err
 		}
 	}
-	return inc.s.retry(inc.life, inc.life, func() error { return inc.deleteOwn(inc.life, key) })
-}
-
-// deleteOwn tries once to delete a key of ours, and returns nil if it is gone.
-func (inc *Incarnation) deleteOwn(ctx context.Context, key string) error {
-	// The key's name is used once and its lease is ours, so a late repeat of
-	// this finds nothing, and a key that was handed to another lease stays.
-	_, err := inc.attempt(ctx, adapters.Tx{
-		If:   []adapters.Cond{adapters.HeldBy(key, inc.lease)},
-		Then: []adapters.Op{adapters.Delete(key)},
-	})
+	err := inc.s.retry(inc.life, inc.life, func() error { return inc.deleteOwn(inc.life, key) })
 	if errors.Is(err, adapters.ErrConflict) {
-		return nil
+		return nil // it is gone, and an earlier try may have done it
 	}
 	return err
+}
+
+// deleteOwn tries once to delete a key of ours.
+func (inc *Incarnation) deleteOwn(ctx context.Context, key string) error {
+	_, err := inc.attempt(ctx, inc.deletion(key))
+	if err == nil || errors.Is(err, adapters.ErrConflict) {
+		inc.forget(key)
+	}
+	return err
+}
+
+// deletion deletes a key if it is on our lease. The key's name is used once, so
+// a late repeat finds nothing, and a key that was handed to another lease stays.
+func (inc *Incarnation) deletion(key string) adapters.Tx {
+	return adapters.Tx{
+		If:   []adapters.Cond{adapters.HeldBy(key, inc.lease)},
+		Then: []adapters.Op{adapters.Delete(key)},
+	}
 }

@@ -116,7 +116,7 @@ func (s *Session) send(ctx context.Context, to string, m Message) error {
 	}
 	// The id makes a repeat after an unknown outcome harmless: the addressee
 	// takes it once.
-	m.ID, m.From = inc.Suffix(), inc.id
+	m.ID, m.From = inc.suffix(), inc.id
 	key := inboxKey(s.opts.Prefix, to)
 	pause, patience := newBackOff(s.opts.TTL), time.Now().Add(inboxPatience)
 	for {

@@ -43,6 +43,7 @@ type Incarnation struct {
 	fence    adapters.Rev       // Mod of the session key
 	settling chan struct{}      // closed when the settlement under way is done; nil if none
 	holds    map[*Work]struct{} // what has not returned yet
+	keys     map[string]bool    // given out by NewKey and not known to be gone; only on an adopted lease
 	idle     chan struct{}      // closed when holds became empty; nil unless awaited
 }
 
@@ -79,9 +80,27 @@ func (inc *Incarnation) Lease() adapters.LeaseID { return inc.lease }
 // Session returns the session that inc is a life of.
 func (inc *Incarnation) Session() *Session { return inc.s }
 
-// Suffix returns a last segment for a key that nobody has used or will use.
-func (inc *Incarnation) Suffix() string {
+// NewKey returns a key in dir, which ends in a slash, that nobody has used or
+// will use.
+func (inc *Incarnation) NewKey(dir string) string {
+	key := dir + inc.suffix()
+	if inc.s.opts.Lease != "" {
+		// That lease may live on without us, so we have to know what is on it.
+		inc.mu.Lock()
+		defer inc.mu.Unlock()
+		inc.keys[key] = true
+	}
+	return key
+}
+
+func (inc *Incarnation) suffix() string {
 	return inc.id + "-" + strconv.FormatUint(inc.suffixes.Add(1), 10)
+}
+
+func (inc *Incarnation) forget(key string) {
+	inc.mu.Lock()
+	defer inc.mu.Unlock()
+	delete(inc.keys, key)
 }
 
 func (inc *Incarnation) lost(reason error) error {

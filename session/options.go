@@ -49,7 +49,7 @@ type Options struct {
 	// Lease, if set, is a lease that the program already has, such as that of
 	// a concurrency.Session (its id in hex). It is renewed but never made
 	// again and never revoked: when it ends, the session is Closed for good.
-	// TTL and Margin still have to fit what the backend says of it.
+	// TTL is not used then, and Margin is measured by the lease's own.
 	Lease adapters.LeaseID
 
 	// Health, if set, is asked before each renewal. While it returns an error
@@ -99,9 +99,6 @@ func (o *Options) withDefaults(l adapters.Limits) (Options, error) {
 	if opts.TTL == 0 {
 		opts.TTL = max(DefaultTTL, l.MinTTL)
 	}
-	if opts.Margin == 0 {
-		opts.Margin = max(opts.TTL/10, 100*time.Millisecond)
-	}
 	if opts.CloseTimeout == 0 {
 		opts.CloseTimeout = opts.TTL
 	}
@@ -115,6 +112,14 @@ func (o *Options) withDefaults(l adapters.Limits) (Options, error) {
 		opts.Clock = SystemClock()
 	}
 	return opts, opts.check(l)
+}
+
+// margin returns the margin of a lease with that TTL.
+func (o *Options) margin(ttl time.Duration) time.Duration {
+	if o.Margin != 0 {
+		return o.Margin
+	}
+	return max(ttl/10, 100*time.Millisecond)
 }
 
 func (o *Options) check(l adapters.Limits) error {
@@ -131,8 +136,8 @@ func (o *Options) check(l adapters.Limits) error {
 	if l.MaxTTL > 0 && o.TTL > l.MaxTTL {
 		bad("TTL", "is %v, the backend's maximum is %v", o.TTL, l.MaxTTL)
 	}
-	if o.Margin < 0 || o.Margin >= o.TTL/2 {
-		bad("Margin", "is %v, must be positive and less than half of TTL %v", o.Margin, o.TTL)
+	if m := o.margin(o.TTL); m < 0 || m >= o.TTL/2 {
+		bad("Margin", "is %v, must be positive and less than half of TTL %v", m, o.TTL)
 	}
 	if o.Policy > LetGo {
 		bad("Policy", "is %d, must be HoldOn or LetGo", o.Policy)

@@ -33,6 +33,11 @@ type Session struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when the session is over and quiet
 
+	// abandoned is closed when no key of ours is left on a lost adopted lease;
+	// nil if there is none. Both are set before done is closed.
+	abandoned      chan struct{}
+	stopAbandoning context.CancelFunc
+
 	handlers handlers
 	asking   atomic.Bool // Options.Health is running
 
@@ -169,6 +174,15 @@ func (s *Session) Close() error {
 		}
 	}
 	s.notify.wait()
+	if s.abandoned != nil {
+		select {
+		case <-s.abandoned:
+		case <-timer.C:
+			s.stopAbandoning()
+			<-s.abandoned
+			return s.closeTimedOut()
+		}
+	}
 	var unconfirmed *unconfirmedError
 	if err := s.Err(); errors.As(err, &unconfirmed) {
 		return err

@@ -288,6 +288,46 @@ func TestOptionsNameFieldAndLimit(t *testing.T) {
 	require.ErrorContains(t, err, "store is nil")
 }
 
+// An adopted lease may outlive our trust in it. What we put on it goes as soon
+// as the store can be reached again, but not under work that has not returned.
+func TestLostAdoptedLeaseIsCleared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		lease, err := b.mem.Grant(t.Context(), 5*time.Second)
+		require.NoError(t, err)
+		owner, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { // the lease's owner
+			for owner.Err() == nil {
+				_, _ = b.mem.Renew(owner, lease.ID)
+				time.Sleep(time.Second)
+			}
+		}()
+		s := b.open(t, session.Options{Lease: lease.ID})
+		inc := current(t, s)
+		work, err := inc.Begin("mutex", "x")
+		require.NoError(t, err)
+		_, err = inc.Commit(t.Context(), create(inc, inc.NewKey("quorate/x/")))
+		require.NoError(t, err)
+		b.faults.Partition(true, true)
+		<-s.Done()
+		require.ErrorIs(t, s.Err(), session.ErrClosed)
+		b.faults.Heal()
+		time.Sleep(time.Minute)
+		view, err := b.mem.Read(t.Context(), "quorate/")
+		require.NoError(t, err)
+		require.Len(t, view.KVs, 3)
+		work.Done()
+		require.NoError(t, s.Close())
+		view, err = b.mem.Read(t.Context(), "quorate/")
+		require.NoError(t, err)
+		require.Empty(t, view.KVs)
+		require.NoError(t, b.mem.Revoke(t.Context(), lease.ID))
+		stop()
+		time.Sleep(2 * time.Second) // for the owner to see it
+	})
+}
+
 func TestAdoptedLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench()

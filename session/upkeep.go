@@ -32,6 +32,7 @@ func (s *Session) run(inc *Incarnation) {
 			}
 		}
 		if s.opts.Lease != "" {
+			s.abandon(inc, cause)
 			s.finish(inc, fmt.Errorf("session: %w: adopted lease has ended: %w", ErrClosed, cause))
 			return
 		}
@@ -121,9 +122,9 @@ func (s *Session) lease(ctx context.Context) (adapters.Lease, error) {
 		return s.store.Grant(ctx, s.opts.TTL)
 	}
 	ttl, err := s.store.Renew(ctx, s.opts.Lease)
-	if err == nil && s.opts.Margin >= ttl/2 {
+	if m := s.opts.margin(ttl); err == nil && m >= ttl/2 {
 		err = fmt.Errorf("%w: Options.Margin is %v, must be less than half of the adopted lease's TTL %v",
-			adapters.ErrInvalid, s.opts.Margin, ttl)
+			adapters.ErrInvalid, m, ttl)
 	}
 	return adapters.Lease{ID: s.opts.Lease, TTL: ttl}, err
 }
@@ -146,7 +147,8 @@ func (s *Session) newIncarnation(lease adapters.Lease) *Incarnation {
 		ttl:   lease.TTL,
 		info:  newInfo(s.opts.Owner, lease.TTL),
 		holds: map[*Work]struct{}{},
-		win:   window{clock: s.opts.Clock, margin: s.opts.Margin, letGo: s.opts.Policy == LetGo},
+		keys:  map[string]bool{},
+		win:   window{clock: s.opts.Clock, margin: s.opts.margin(lease.TTL), letGo: s.opts.Policy == LetGo},
 	}
 	inc.key, inc.inbox = sessionKey(s.opts.Prefix, inc.id), inboxKey(s.opts.Prefix, inc.id)
 	inc.life, inc.endLife = context.WithCancelCause(context.Background())
@@ -292,28 +294,4 @@ func (s *Session) giveBack(inc *Incarnation) {
 	}
 	inc.win.shut()
 	inc.endLife(cause)
-}
-
-// leaveAdopted deletes what we put on a lease that goes on without us. The
-// session key goes last: with it goes the fence that a late create needs.
-func (s *Session) leaveAdopted(ctx context.Context, inc *Incarnation) error {
-	cleaned := make(chan struct{})
-	s.spawn(func() { inc.cleanups.Wait(); close(cleaned) })
-	select {
-	case <-cleaned:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-inc.life.Done():
-		return context.Cause(inc.life)
-	}
-	return s.retry(ctx, inc.life, func() error {
-		_, err := inc.attempt(ctx, adapters.Tx{
-			If:   []adapters.Cond{adapters.HeldBy(inc.key, inc.lease)},
-			Then: []adapters.Op{adapters.Delete(inc.inbox), adapters.Delete(inc.key)},
-		})
-		if errors.Is(err, adapters.ErrConflict) {
-			return nil // gone already
-		}
-		return err
-	})
 }

@@ -14,14 +14,13 @@
 //
 // One transaction creates the slot and reads the directory. If no older slot
 // is there, the place is taken, after one round trip. Otherwise the contender
-// watches exactly one key, the slot just ahead of it. When that has gone, it
-// looks again at what is ahead: the neighbour may have been the owner, but may
-// also have given up or died in the middle of the queue, and then others are
-// still ahead. What is ahead of a slot only ever shrinks, so once first it
-// stays first. A contender that saw only one slot ahead of it need not look at
-// the queue again: one read of its own key is enough.
+// watches exactly one key, the slot just ahead of it. When that has gone, one
+// question settles it: is my slot there, and are all those gone that I saw
+// ahead of me? The neighbour may not have been the owner, but have given up or
+// died in the middle of the queue; then the contender reads the queue anew. What
+// is ahead of a slot only ever shrinks, so once first it stays first.
 //
-// That last look at its own key is never left out. A slot whose lease ended or
+// Its own slot is always part of that question. A slot whose lease ended or
 // that somebody deleted while it waited does not own anything.
 //
 // # Guarantees

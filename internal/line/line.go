@@ -32,10 +32,14 @@ func New(s *session.Session, kind, name string, verbatim bool) (*Line, error) {
 	}
 	l := &Line{s: s, kind: kind, name: name, verbatim: verbatim}
 	if verbatim {
+		// A slash at the end would make it the queue of another key.
+		if strings.HasSuffix(name, "/") {
+			return nil, fmt.Errorf("%s %q: %w: a verbatim name must not end in a slash", kind, name, adapters.ErrInvalid)
+		}
 		if err := adapters.CheckName(name, s.Store().Limits()); err != nil {
 			return nil, fmt.Errorf("%s %q: %w", kind, name, err)
 		}
-		l.dir = strings.TrimSuffix(name, "/") + "/"
+		l.dir = name + "/"
 		return l, nil
 	}
 	seg, err := adapters.Escape(name)

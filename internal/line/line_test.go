@@ -122,7 +122,9 @@ func TestNames(t *testing.T) {
 		l, err := New(s, "mutex", "/locks/a", true)
 		require.NoError(t, err)
 		require.Equal(t, "/locks/a/", l.Dir())
-		_, err = New(s, "mutex", "", true)
-		require.ErrorIs(t, err, adapters.ErrInvalid)
+		for _, bad := range []string{"", "/", "locks/a/"} {
+			_, err = New(s, "mutex", bad, true)
+			require.ErrorIs(t, err, adapters.ErrInvalid)
+		}
 	})
 }

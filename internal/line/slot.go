@@ -60,7 +60,7 @@ func (s *Slot) Check() error {
 // enter creates the slot and returns the slots ahead of it, oldest first.
 func (s *Slot) enter(ctx context.Context, value string) ([]adapters.KV, error) {
 	for {
-		key := s.line.dir + s.inc.Suffix()
+		key := s.inc.NewKey(s.line.dir)
 		s.key = key
 		res, err := s.inc.Commit(ctx, adapters.Tx{
 			If:    []adapters.Cond{adapters.Absent(key)},
@@ -107,25 +107,41 @@ func (s *Slot) await(ctx context.Context, ahead []adapters.KV) error {
 	stop := context.AfterFunc(s.inc.Context(), func() { cancel(context.Cause(s.inc.Context())) })
 	defer stop()
 	for len(ahead) > 0 {
-		if err := s.gone(ctx, ahead[len(ahead)-1]); err != nil {
+		last := len(ahead) - 1
+		if err := s.gone(ctx, ahead[last]); err != nil {
 			return err
 		}
-		name := s.line.dir
-		if len(ahead) == 1 {
-			name = s.key // it was the owner: nobody can be ahead now
+		if first, err := s.first(ctx, ahead[:last]); first || err != nil {
+			return err
 		}
-		view, err := s.inc.Read(ctx, name)
+		view, err := s.inc.Read(ctx, s.line.dir)
 		if err != nil {
 			return err
 		}
 		if ahead, err = s.ahead(view); err != nil {
-			if lost := s.inc.Check(); lost != nil {
-				return lost
-			}
 			return err
 		}
 	}
 	return nil
+}
+
+// first reports whether the slot is there and none of those that were ahead of
+// it is. It asks for exactly these keys: an etcd that has not been compacted
+// walks over every slot that ever was to read the directory.
+func (s *Slot) first(ctx context.Context, ahead []adapters.KV) (bool, error) {
+	conds := make([]adapters.Cond, 0, len(ahead)+1)
+	conds = append(conds, adapters.HeldBy(s.key, s.inc.Lease()))
+	for _, kv := range ahead {
+		conds = append(conds, adapters.Absent(kv.Key))
+	}
+	if most := s.line.s.Store().Limits().MaxOps; most > 0 && len(conds) >= most { // one more for the fence
+		return false, nil
+	}
+	_, err := s.inc.Commit(ctx, adapters.Tx{If: conds})
+	if errors.Is(err, adapters.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // gone waits until that life of the key is over.
@@ -175,6 +191,9 @@ func (s *Slot) Leave() error {
 		lost := s.inc.Check()
 		s.cancel(ErrReleased)
 		s.left = s.inc.Remove(s.key, false)
+		if errors.Is(s.left, adapters.ErrConflict) {
+			s.left = fmt.Errorf("%w: the slot was gone already", session.ErrLost)
+		}
 		if lost != nil {
 			s.left = lost
 		}

@@ -4,10 +4,13 @@
 package servers
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +28,32 @@ func roomy(dir string, n int) bool {
 // thread that started it ends.
 var dieWithParent = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 
-func sigstop(p *os.Process) error { return p.Signal(unix.SIGSTOP) }
+// sigstop returns when every thread of p stands still: until then, a server
+// goes on answering.
+func sigstop(p *os.Process) error {
+	if err := p.Signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(10 * time.Second); !stopped(p.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d runs on 10s after SIGSTOP", p.Pid)
+		}
+	}
+	return nil
+}
+
+func stopped(pid int) bool {
+	stats, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, name := range stats {
+		// "pid (name) state ...", and the name may hold anything.
+		stat, err := os.ReadFile(name)
+		if i := bytes.LastIndexByte(stat, ')'); err == nil && (i < 0 || i+2 >= len(stat) || stat[i+2] != 'T') {
+			return false
+		}
+	}
+	return len(stats) > 0
+}
+
 func sigcont(p *os.Process) error { return p.Signal(unix.SIGCONT) }
 
 // reserve chooses a free port on loopback and keeps it for whoever is told:

@@ -1,0 +1,64 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// machine is what the absolute figures depend on.
+type machine struct {
+	date, processor, system, goVersion string
+	client, etcd                       string // versions
+	loadBefore, loadAfter              string
+}
+
+// describeMachine tells all but what only the server knows and only the end.
+// What a system other than Linux does not tell in a file is "unknown".
+func describeMachine() machine {
+	m := machine{
+		date:       time.Now().UTC().Format("2006-01-02 15:04 MST"),
+		processor:  fmt.Sprintf("%s, %d cores", processor(), runtime.NumCPU()),
+		system:     fmt.Sprintf("%s/%s, kernel %s", runtime.GOOS, runtime.GOARCH, file("/proc/sys/kernel/osrelease")),
+		goVersion:  runtime.Version(),
+		client:     "unknown",
+		loadBefore: load(),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == "go.etcd.io/etcd/client/v3" {
+				m.client = dep.Version
+			}
+		}
+	}
+	return m
+}
+
+func processor() string {
+	for line := range strings.Lines(file("/proc/cpuinfo")) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// load is the mean number of busy threads in the last minute. Ours are among them.
+func load() string {
+	one, _, _ := strings.Cut(file("/proc/loadavg"), " ")
+	return one
+}
+
+func file(name string) string {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(b))
+}

@@ -1,0 +1,20 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package interop
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/quorate/quorate/internal/servers"
+)
+
+func TestMain(m *testing.M) {
+	// These tests wait far more than they compute, so more of them can run at
+	// once than there are cores.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		_ = f.Value.Set("6")
+	}
+	servers.Main(m)
+}
