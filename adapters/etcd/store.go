@@ -37,6 +37,9 @@ var limits = adapters.Limits{
 	MaxTx:        1 << 20,
 	ExpiryFactor: 1,
 	ExpiryLag:    time.Second,
+	// A leader that was frozen past a TTL and wakes up as a follower may have
+	// leases revoked that its successor has renewed: see the package comment.
+	EarlyEnd: true,
 }
 
 // maxTry is the longest that one try, of a read or of a watch stream, may take
