@@ -23,8 +23,8 @@
 //
 // # What is not guaranteed
 //
-// What package mutex says of paused processes, rebuilt clusters and deleted
-// keys holds here too: a leader that was paused past its lease learns it from
+// What package mutex says of paused processes, rebuilt clusters, deleted keys
+// and backends that end leases early holds here too: a leader that was paused past its lease learns it from
 // Check at once and from its context a moment later, and only the token
 // protects a resource from what it does in between. What Leader and Observe
 // tell may be out of date when it is read.

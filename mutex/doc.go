@@ -29,6 +29,11 @@
 //   - Tokens start again when a cluster is rebuilt from nothing, restored
 //     without a revision bump, or an embedded store has no folder.
 //   - Whoever deletes the lock's keys by hand overrides all of this.
+//   - Speed on an etcd that is never compacted: each Lock reads its queue, and
+//     etcd walks over every slot that was there since its last compaction, at
+//     some 65 ns each. Have it compact by itself.
+//   - A backend that ends leases early (adapters.Limits.EarlyEnd) can give the
+//     lock to a second holder before the first has stopped trusting it.
 //   - The lock is not reentrant. A goroutine that locks a name twice waits for
 //     itself, until its context ends.
 //
