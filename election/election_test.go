@@ -207,7 +207,7 @@ func TestCampaignThatLosesItsSessionDoesNotLead(t *testing.T) {
 		synctest.Wait()
 		inc, err := b.s.Current(t.Context())
 		require.NoError(t, err)
-		mem.Expire(inc.Lease()) // b does not know yet
+		mem.Expire(inc.Lease())
 		require.NoError(t, term.Resign())
 		require.ErrorIs(t, <-lost, session.ErrLost)
 		view, err := mem.Read(t.Context(), "quorate/election/")

@@ -52,7 +52,7 @@
 //	what happens                       what the session does
 //	a renewal fails or is slow         tries again, elsewhere if it can; Jeopardy at half the TTL
 //	backend away until trust ends      Lost; opens a new lease when it is back
-//	lease revoked or expired           Lost at the next renewal; opens a new one
+//	lease revoked or expired           Lost when its inbox goes; opens a new one
 //	adopted lease ends                 Closed for good, Err tells
 //	process stopped, then woken        Check fails at once, contexts end a moment later
 //	program says that it is unhealthy  no renewals: Jeopardy, then Lost, until it is well again

@@ -3,7 +3,12 @@
 
 package session
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+
+	"github.com/quorate/quorate/adapters"
+)
 
 var (
 	// ErrLost means that the session's lease can no longer be trusted, so
@@ -25,5 +30,6 @@ var (
 var (
 	errWindow    = errors.New("no renewal was acknowledged in time")
 	errKeyGone   = errors.New("the session's key was deleted")
+	errKeysGone  = fmt.Errorf("%w: its keys have gone", adapters.ErrLeaseLost)
 	errUnhealthy = errors.New("health function failed")
 )

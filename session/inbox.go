@@ -171,7 +171,12 @@ func (s *Session) receive(inc *Incarnation) {
 		}
 		kv, there := view.Get(inc.inbox)
 		if !there {
-			continue // the lease is going; the renewals will tell
+			// It hangs on the lease, so that has ended, and perhaps early: the
+			// next renewal would tell, but others are being told now.
+			if s.ctx.Err() == nil { // else it is us who gave it back
+				inc.end(errKeysGone)
+			}
+			continue
 		}
 		box, err := parseInbox(kv.Value)
 		if err != nil {

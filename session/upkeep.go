@@ -32,7 +32,7 @@ func (s *Session) run(inc *Incarnation) {
 			}
 		}
 		if s.opts.Lease != "" {
-			s.abandon(inc, cause)
+			s.abandon(inc)
 			s.finish(inc, fmt.Errorf("session: %w: adopted lease has ended: %w", ErrClosed, cause))
 			return
 		}
@@ -267,11 +267,9 @@ func (s *Session) retire(inc *Incarnation) {
 	default:
 		return // the session closes; nothing may be given back under its work
 	}
-	if !errors.Is(context.Cause(inc.life), adapters.ErrLeaseLost) {
-		ctx, cancel := context.WithTimeout(context.Background(), s.callTimeout(inc.ttl))
-		defer cancel()
-		_ = s.store.Revoke(ctx, inc.lease) // else it runs out
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.callTimeout(inc.ttl))
+	defer cancel()
+	_ = s.store.Revoke(ctx, inc.lease) // else it runs out
 }
 
 // giveBack ends the lease of inc, or takes our keys off an adopted one.
