@@ -39,7 +39,10 @@ func (s *Session) leaveAdopted(ctx context.Context, inc *Incarnation) error {
 // abandon takes our keys off an adopted lease that we no longer trust but that
 // may live on in other hands. It goes on in the background, after all work has
 // returned, until it is done or Close has lost its patience.
-func (s *Session) abandon(inc *Incarnation) {
+func (s *Session) abandon(inc *Incarnation, cause error) {
+	if errors.Is(cause, adapters.ErrLeaseLost) {
+		return // they went with it
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.abandoned, s.stopAbandoning = make(chan struct{}), cancel
 	go func() {

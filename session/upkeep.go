@@ -32,7 +32,7 @@ func (s *Session) run(inc *Incarnation) {
 			}
 		}
 		if s.opts.Lease != "" {
-			s.abandon(inc)
+			s.abandon(inc, cause)
 			s.finish(inc, fmt.Errorf("session: %w: adopted lease has ended: %w", ErrClosed, cause))
 			return
 		}

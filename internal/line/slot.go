@@ -119,6 +119,10 @@ func (s *Slot) await(ctx context.Context, ahead []adapters.KV) error {
 			return err
 		}
 		if ahead, err = s.ahead(view); err != nil {
+			// Gone alone, or with the session? The session may not know yet.
+			if lost := s.inc.Verify(ctx); lost != nil {
+				return lost
+			}
 			return err
 		}
 	}
