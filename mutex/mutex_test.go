@@ -206,6 +206,25 @@ func TestWaiterIsToldThatItsSessionIsLost(t *testing.T) {
 	})
 }
 
+// A backend that fails at the very moment of the hand-over delays it only.
+func TestBackendFailsAtTheFrontOfTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := memory.New(nil)
+		a, b := start(t, mem), start(t, mem)
+		hold := a.lock(t)
+		waiting := b.queue(t.Context())
+		mend := b.faults.Inject(func(c adaptertest.Call) bool { return c.Method == "Commit" },
+			adaptertest.Fault{Err: errors.New("no leader")})
+		require.NoError(t, hold.Unlock())
+		time.Sleep(3 * time.Second)
+		require.Empty(t, waiting)
+		mend()
+		r := <-waiting
+		require.NoError(t, r.err)
+		require.NoError(t, r.hold.Unlock())
+	})
+}
+
 func TestOwnSlotDeletedWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := memory.New(nil)

@@ -32,6 +32,7 @@ import (
 // differ from what they replace, keys that nobody else deletes.
 func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
 	conds := tx.If
+	pause := newBackOff(inc.ttl)
 	for {
 		if err := inc.Check(); err != nil {
 			return adapters.Result{}, err
@@ -53,7 +54,7 @@ func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Re
 		case errors.Is(err, adapters.ErrLeaseLost):
 			inc.end(adapters.ErrLeaseLost)
 			return adapters.Result{}, context.Cause(inc.life)
-		case errors.Is(err, adapters.ErrUnknown):
+		case errors.Is(err, adapters.ErrUnknown) && len(tx.Then) > 0:
 			if inc.s.opts.plant.noSettle {
 				return adapters.Result{}, err
 			}
@@ -65,10 +66,17 @@ func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Re
 				return res, nil
 			}
 		default:
+			// Nothing was written and nothing will be, so a backend that does
+			// not answer now can be asked again.
 			if cause := context.Cause(inc.life); cause != nil {
 				return adapters.Result{}, cause
 			}
-			return adapters.Result{}, err
+			if ctx.Err() != nil || final(err) {
+				return adapters.Result{}, err
+			}
+			if cause := sleep(ctx, pause.NextBackOff()); cause != nil {
+				return adapters.Result{}, fmt.Errorf("%w: %w", cause, err)
+			}
 		}
 	}
 }
@@ -97,9 +105,6 @@ func (inc *Incarnation) currentFence() adapters.Rev {
 // settleTx finds out whether tx, sent under fence with an unknown outcome, was
 // applied.
 func (inc *Incarnation) settleTx(ctx context.Context, tx adapters.Tx, fence adapters.Rev) (adapters.Result, bool, error) {
-	if len(tx.Then) == 0 {
-		return adapters.Result{}, false, nil // nothing to settle: ask again
-	}
 	inc.settle(fence)
 	if err := inc.awaitSettled(ctx); err != nil {
 		return adapters.Result{}, false, err
