@@ -4,9 +4,9 @@
 // Package quorate is the root of a coordination framework that a Go service
 // embeds. It holds nothing itself; a program uses three of these:
 //
-//   - An adapter for the backend that it has: adapters/etcd for an etcd that
-//     runs already, adapters/embedded for one inside the process,
-//     adapters/memory for tests.
+//   - An adapter for the backend that it has: adapters/etcd or adapters/consul
+//     for servers that run already, adapters/embedded for an etcd inside the
+//     process, adapters/memory for tests.
 //   - session, which keeps one lease for the whole program.
 //   - The primitives above it: mutex for locks, election for leaders.
 //

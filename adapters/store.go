@@ -72,6 +72,7 @@ type KV struct {
 	Created Rev     // first write of this life of the key
 	Mod     Rev     // last write
 	Lease   LeaseID // empty if the key outlives every lease
+	Tag     uint64  // what the backend keeps beside the value; see Limits.LockTag
 }
 
 // View is the state of a name at one moment.
@@ -103,9 +104,14 @@ type Limits struct {
 	ExpiryFactor int
 	ExpiryLag    time.Duration
 
-	// EarlyEnd says that the backend may end a lease before its TTL has run,
-	// as Consul does when the session's node goes.
+	// EarlyEnd says that the backend may end a lease before its TTL has run and
+	// let others have its places at once. Only the fencing token protects then.
 	EarlyEnd bool
+
+	// LockTag is not 0 if the backend's own lock recipe is one key that is put on
+	// a lease, with this tag, rather than a queue. Consul's api.Lock is; its tag is
+	// the key's Flags. A write with that Op.Tag is one that the recipe understands.
+	LockTag uint64
 }
 
 // Latest returns how long the keys of a dead process may outlive its last

@@ -70,6 +70,7 @@ type Op struct {
 	Kind  OpKind
 	Value []byte
 	Lease LeaseID // of OpPutLeased
+	Tag   uint64  // 0, or the backend's Limits.LockTag
 }
 
 // Put writes a key that then hangs on no lease. The Tx must have a condition
@@ -137,6 +138,9 @@ func (tx Tx) Validate(l Limits) error {
 		}
 		if need != 0 && conds[op.Key]&need == 0 {
 			return fmt.Errorf("%w: write to %q lacks its condition", ErrInvalid, op.Key)
+		}
+		if op.Tag != 0 && op.Tag != l.LockTag {
+			return fmt.Errorf("%w: write to %q has tag %#x, the backend's is %#x", ErrInvalid, op.Key, op.Tag, l.LockTag)
 		}
 		if op.Kind == OpPutLeased && op.Lease == "" {
 			return fmt.Errorf("%w: write to %q names no lease", ErrInvalid, op.Key)

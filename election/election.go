@@ -28,9 +28,12 @@ type Options struct {
 	Value string
 
 	// Verbatim takes the name as a key of the store as it stands, outside the
-	// session's prefix, and joins the queue that etcd's own recipes keep
-	// there: concurrency.Election, "etcdctl elect", and the locks of the same
-	// name. Nothing else may be stored below it.
+	// session's prefix, and excludes the users of the backend's own recipes for
+	// that key. On etcd it joins the queue of concurrency.Election, "etcdctl
+	// elect", and the locks of the same name; nothing else may be stored below
+	// it. On Consul it is the lock key of api.Lock, whose value is the leader's;
+	// there is no order among the candidates of that, and a token that is shown
+	// for a leader who uses api.Lock may be that of an earlier one.
 	Verbatim bool
 }
 

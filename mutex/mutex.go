@@ -20,9 +20,12 @@ var ErrReleased = line.ErrReleased
 // Options are the settings of a Mutex. Nil means all defaults.
 type Options struct {
 	// Verbatim takes the name as a key of the store as it stands, outside the
-	// session's prefix, and joins the queue that etcd's own recipes keep
-	// there: concurrency.Mutex, concurrency.Election, "etcdctl lock" and
-	// "etcdctl elect" with the same name. Nothing else may be stored below it.
+	// session's prefix, and excludes the users of the backend's own recipes for
+	// that key. On etcd it joins the queue of concurrency.Mutex,
+	// concurrency.Election, "etcdctl lock" and "etcdctl elect" with the same
+	// name; nothing else may be stored below it. On Consul it is the lock key of
+	// api.Lock, and of "consul lock" if the name ends in "/.lock"; there is no
+	// order among those who wait for that.
 	Verbatim bool
 }
 

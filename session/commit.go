@@ -261,13 +261,18 @@ const removeAtOnce = 500 * time.Millisecond
 // If the store does not answer at once it returns adapters.ErrUnknown and goes
 // on in the background until it is done or the lease has ended, which deletes
 // the key too. It does not take a context: what has to go has to go, also when
-// the caller's context is over.
-func (inc *Incarnation) Remove(key string, maybe bool) error {
+// the caller's context is over. After that, unless it is nil, is called when
+// nothing is on its way any more.
+func (inc *Incarnation) Remove(key string, maybe bool, after func()) error {
+	if after == nil {
+		after = func() {}
+	}
 	ctx, cancel := context.WithTimeout(inc.life, removeAtOnce)
 	defer cancel()
 	if !maybe {
 		// Nearly always this is all, so it is done without another goroutine.
 		if err := inc.deleteOwn(ctx, key); err == nil || errors.Is(err, adapters.ErrConflict) {
+			after()
 			return err
 		}
 	}
@@ -275,9 +280,11 @@ func (inc *Incarnation) Remove(key string, maybe bool) error {
 	inc.cleanups.Add(1)
 	if !inc.s.spawn(func() {
 		defer inc.cleanups.Done()
+		defer after()
 		done <- inc.remove(key, maybe)
 	}) {
 		inc.cleanups.Done()
+		after()
 		return context.Cause(inc.life)
 	}
 	select {

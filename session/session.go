@@ -47,6 +47,7 @@ type Session struct {
 	changed chan struct{} // closed and replaced when state or cur changes
 	err     error         // why it is Closed
 	over    bool          // no more goroutines may start
+	alone   map[string]chan struct{}
 	wg      sync.WaitGroup
 }
 

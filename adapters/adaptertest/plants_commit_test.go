@@ -16,6 +16,19 @@ import (
 
 var commitPlants = []plant{
 	{
+		name: "tags are dropped when a key is kept", breaks: []string{"commit/tag"},
+		limits: func(l *adapters.Limits) { l.LockTag = 7 },
+		plant: func(p *planted) {
+			p.rewrite(func(tx *adapters.Tx) {
+				for i, op := range tx.Then {
+					if op.Kind == adapters.OpPutKeep {
+						tx.Then[i].Tag = 0
+					}
+				}
+			})
+		},
+	},
+	{
 		name: "every other read is the one before", breaks: []string{"commit/read-after", "revision/equal-value"},
 		plant: func(p *planted) {
 			var mu sync.Mutex

@@ -256,6 +256,32 @@ var commitRules = []rule{
 			}
 		},
 	},
+	{
+		name: "commit/tag",
+		why:  "a write with the backend's LockTag carries it, or users of the backend's own lock recipe take the key for something else; a write without one does not",
+		test: func(t *trial) {
+			tag := t.store.Limits().LockTag
+			if tag == 0 {
+				return // no such recipe
+			}
+			lease := t.grant().ID
+			lock, plain := t.key("lock"), t.key("plain")
+			write := func(cond adapters.Cond, op adapters.Op) {
+				t.Helper()
+				op.Tag = tag
+				t.commit(adapters.Tx{If: []adapters.Cond{cond}, Then: []adapters.Op{op}})
+				if kv := t.get(lock); kv.Tag != tag {
+					t.failf("%q was written with tag %#x and has %#x", lock, tag, kv.Tag)
+				}
+			}
+			write(adapters.Absent(lock), adapters.PutLeased(lock, []byte("x"), lease))
+			write(adapters.HeldBy(lock, lease), adapters.PutKeep(lock, []byte("y")))
+			write(adapters.HeldBy(lock, lease), adapters.Put(lock, []byte("z")))
+			if kv := t.create(plain, "x"); kv.Tag == tag {
+				t.failf("%q was written without a tag and has the one of a lock", plain)
+			}
+		},
+	},
 }
 
 // writePairs gives a and b, both last written at mod, the same new value n

@@ -47,6 +47,9 @@ var requestRules = []rule{
 				"read of the whole store":  {Reads: []string{"/"}},
 				"valid write, wrong reads": {If: []adapters.Cond{absent}, Then: []adapters.Op{adapters.Put(none, nil)}, Reads: []string{""}},
 			}
+			tagged := adapters.Put(none, nil)
+			tagged.Tag = l.LockTag + 1
+			txs["write with a tag of nobody's"] = adapters.Tx{If: []adapters.Cond{absent}, Then: []adapters.Op{tagged}}
 			if l.MaxOps > 0 {
 				txs["too many operations"] = manyOps(t, l.MaxOps+1)
 			}

@@ -25,7 +25,7 @@ func TestContract(t *testing.T) {
 func TestContractSlowToExpire(t *testing.T) {
 	limits := memory.DefaultLimits()
 	limits.ExpiryFactor, limits.ExpiryLag = 2, 50*time.Millisecond
-	limits.MaxOps, limits.MaxKey, limits.MaxTx = 64, 900, 600<<10
+	limits.MaxOps, limits.MaxKey, limits.MaxTx, limits.LockTag = 64, 900, 600<<10, 7
 	adaptertest.Run(t, func(t *testing.T) adaptertest.Backend {
 		return open(t, &memory.Options{Limits: &limits, Rev: 1 << 40})
 	})

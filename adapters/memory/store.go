@@ -179,7 +179,7 @@ func (s *Store) apply(ops []adapters.Op) {
 			continue
 		}
 		s.rev = rev
-		kv := adapters.KV{Key: op.Key, Value: bytes.Clone(op.Value), Created: rev, Mod: rev}
+		kv := adapters.KV{Key: op.Key, Value: bytes.Clone(op.Value), Created: rev, Mod: rev, Tag: op.Tag}
 		if exists {
 			kv.Created = old.Created
 		}

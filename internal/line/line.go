@@ -19,13 +19,15 @@ import (
 type Line struct {
 	s          *session.Session
 	kind, name string // for people
-	dir        string // ends in a slash
+	dir        string // ends in a slash, or is the lock key
 	verbatim   bool
+	tag        uint64 // of the lock key; 0 if the line is a queue
 }
 
 // New returns the line for name among those of its kind. If verbatim, name is
-// a key as it stands, and the line is the queue that etcd's own recipes use for
-// that key; otherwise its keys are below the session's prefix and escaped.
+// a key as it stands, and the line is what the backend's own recipes make of
+// that key: a queue beneath it on etcd, a lock key on Consul (see lockkey.go).
+// Otherwise its keys are below the session's prefix and escaped.
 func New(s *session.Session, kind, name string, verbatim bool) (*Line, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%s %q: session is nil", kind, name)
@@ -40,6 +42,9 @@ func New(s *session.Session, kind, name string, verbatim bool) (*Line, error) {
 			return nil, fmt.Errorf("%s %q: %w", kind, name, err)
 		}
 		l.dir = name + "/"
+		if l.tag = s.Store().Limits().LockTag; l.tag != 0 {
+			l.dir = name
+		}
 		return l, nil
 	}
 	seg, err := adapters.Escape(name)
@@ -61,7 +66,7 @@ func (l *Line) Errorf(op string, err error) error {
 // Session returns the session that contenders of this line hang on.
 func (l *Line) Session() *session.Session { return l.s }
 
-// Dir returns the name of the subtree with all slots, ending in a slash.
+// Dir returns the name that shows all slots, mostly a subtree.
 func (l *Line) Dir() string { return l.dir }
 
 // Contenders returns the slots in view, the owner first. Deeper keys, such as
@@ -69,6 +74,12 @@ func (l *Line) Dir() string { return l.dir }
 func (l *Line) Contenders(view adapters.View) []adapters.KV {
 	kvs := make([]adapters.KV, 0, len(view.KVs))
 	for _, kv := range view.KVs {
+		if l.tag != 0 {
+			if kv.Key == l.dir && kv.Lease != "" {
+				kvs = append(kvs, kv)
+			}
+			continue
+		}
 		if rest, ok := strings.CutPrefix(kv.Key, l.dir); ok && !strings.Contains(rest, "/") {
 			kvs = append(kvs, kv)
 		}
@@ -108,7 +119,7 @@ func (l *Line) Try(ctx context.Context, value string) (*Slot, error) {
 		return nil, err
 	}
 	slot, err := l.join(ctx, value, false)
-	if errors.Is(err, errQueueAgain) {
+	if errors.Is(err, errQueueAgain) || errors.Is(err, errTaken) {
 		return nil, nil
 	}
 	return slot, err
@@ -128,12 +139,21 @@ func (l *Line) join(ctx context.Context, value string, wait bool) (slot *Slot, e
 		if err != nil || !slot.owns {
 			if slot.key != "" {
 				// Nobody can be told: it goes on in the background.
-				_ = inc.Remove(slot.key, slot.created == 0)
+				_ = inc.Remove(slot.key, slot.created == 0, slot.free)
+			} else if slot.free != nil {
+				slot.free()
 			}
 			slot = nil
 			work.Done()
 		}
 	}()
+	if l.tag != 0 {
+		if err := slot.take(ctx, value, wait); err != nil {
+			return slot, err
+		}
+		slot.own()
+		return slot, nil
+	}
 	ahead, err := slot.enter(ctx, value)
 	if err != nil {
 		return slot, err

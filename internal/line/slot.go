@@ -25,6 +25,7 @@ type Slot struct {
 	key     string
 	created adapters.Rev // 0 while it is not known to exist
 	owns    bool
+	free    func() // lets the next one of this session try the lock key; nil in a queue
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -175,9 +176,11 @@ func (s *Slot) Update(ctx context.Context, value string) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	put := adapters.PutKeep(s.key, s.line.encode(s.inc.ID(), value))
+	put.Tag = s.line.tag
 	_, err := s.inc.Commit(ctx, adapters.Tx{
 		If:   []adapters.Cond{adapters.HeldBy(s.key, s.inc.Lease())},
-		Then: []adapters.Op{adapters.PutKeep(s.key, s.line.encode(s.inc.ID(), value))},
+		Then: []adapters.Op{put},
 	})
 	if errors.Is(err, adapters.ErrConflict) {
 		return fmt.Errorf("slot was deleted by somebody else: %w", err)
@@ -194,7 +197,7 @@ func (s *Slot) Leave() error {
 	s.leave.Do(func() {
 		lost := s.inc.Check()
 		s.cancel(ErrReleased)
-		s.left = s.inc.Remove(s.key, false)
+		s.left = s.inc.Remove(s.key, false, s.free)
 		if errors.Is(s.left, adapters.ErrConflict) {
 			s.left = fmt.Errorf("%w: the slot was gone already", session.ErrLost)
 		}
