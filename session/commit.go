@@ -8,7 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/quorate/quorate/adapters"
 )
@@ -116,7 +116,12 @@ func (inc *Incarnation) settleTx(ctx context.Context, tx adapters.Tx, fence adap
 	}
 	kv, there := view.Get(op.Key)
 	if op.Kind == adapters.OpDelete {
-		if there {
+		// A key that has left the lease that it had to hang on was deleted, and
+		// somebody else has made it again.
+		again := slices.ContainsFunc(tx.If, func(c adapters.Cond) bool {
+			return c.Key == op.Key && c.Kind == adapters.CondHeldBy && c.Lease != kv.Lease
+		})
+		if there && !again {
 			return adapters.Result{}, false, nil
 		}
 	} else if !there || !bytes.Equal(kv.Value, op.Value) || (op.Kind == adapters.OpPutLeased && kv.Lease != op.Lease) {
@@ -249,83 +254,4 @@ func (inc *Incarnation) Verify(ctx context.Context) error {
 	}
 	inc.mu.Unlock()
 	return nil
-}
-
-// removeAtOnce is how long Remove itself waits. Half of the second within
-// which every call returns after its context has ended.
-const removeAtOnce = 500 * time.Millisecond
-
-// Remove deletes a leased key that this incarnation created or may have
-// created, whatever is known of it, and returns nil once it cannot be there. A
-// key that certainly was created, and has gone without us, is a conflict.
-// If the store does not answer at once it returns adapters.ErrUnknown and goes
-// on in the background until it is done or the lease has ended, which deletes
-// the key too. It does not take a context: what has to go has to go, also when
-// the caller's context is over. After that, unless it is nil, is called when
-// nothing is on its way any more.
-func (inc *Incarnation) Remove(key string, maybe bool, after func()) error {
-	if after == nil {
-		after = func() {}
-	}
-	ctx, cancel := context.WithTimeout(inc.life, removeAtOnce)
-	defer cancel()
-	if !maybe {
-		// Nearly always this is all, so it is done without another goroutine.
-		if err := inc.deleteOwn(ctx, key); err == nil || errors.Is(err, adapters.ErrConflict) {
-			after()
-			return err
-		}
-	}
-	done := make(chan error, 1)
-	inc.cleanups.Add(1)
-	if !inc.s.spawn(func() {
-		defer inc.cleanups.Done()
-		defer after()
-		done <- inc.remove(key, maybe)
-	}) {
-		inc.cleanups.Done()
-		after()
-		return context.Cause(inc.life)
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		if cause := context.Cause(inc.life); cause != nil {
-			return cause
-		}
-		return fmt.Errorf("%w: deleting %q goes on in the background", adapters.ErrUnknown, key)
-	}
-}
-
-func (inc *Incarnation) remove(key string, maybe bool) error {
-	if maybe && !inc.s.opts.plant.noSettle {
-		inc.settle(inc.currentFence())
-		if err := inc.awaitSettled(inc.life); err != nil {
-			return err
-		}
-	}
-	err := inc.s.retry(inc.life, inc.life, func() error { return inc.deleteOwn(inc.life, key) })
-	if errors.Is(err, adapters.ErrConflict) {
-		return nil // it is gone, and an earlier try may have done it
-	}
-	return err
-}
-
-// deleteOwn tries once to delete a key of ours.
-func (inc *Incarnation) deleteOwn(ctx context.Context, key string) error {
-	_, err := inc.attempt(ctx, inc.deletion(key))
-	if err == nil || errors.Is(err, adapters.ErrConflict) {
-		inc.forget(key)
-	}
-	return err
-}
-
-// deletion deletes a key if it is on our lease. The key's name is used once, so
-// a late repeat finds nothing, and a key that was handed to another lease stays.
-func (inc *Incarnation) deletion(key string) adapters.Tx {
-	return adapters.Tx{
-		If:   []adapters.Cond{adapters.HeldBy(key, inc.lease)},
-		Then: []adapters.Op{adapters.Delete(key)},
-	}
 }

@@ -36,6 +36,7 @@ type Incarnation struct {
 	work, life       context.Context
 	endWork, endLife context.CancelCauseFunc
 
+	trouble  atomic.Pointer[error] // why the last renewal failed; nil if it did not
 	suffixes atomic.Uint64
 	cleanups sync.WaitGroup // keys being deleted in the background
 
@@ -62,7 +63,15 @@ func (inc *Incarnation) Check() error {
 	if cause := context.Cause(inc.life); cause != nil {
 		return cause
 	}
-	return inc.lost(errWindow)
+	return inc.lost(inc.windowError())
+}
+
+// windowError says that the window has closed, and why if that is known.
+func (inc *Incarnation) windowError() error {
+	if why := inc.trouble.Load(); why != nil {
+		return fmt.Errorf("%w: %w", errWindow, *why)
+	}
+	return errWindow
 }
 
 // Left returns for how long the lease is trusted without another renewal.
@@ -84,13 +93,19 @@ func (inc *Incarnation) Session() *Session { return inc.s }
 // will use.
 func (inc *Incarnation) NewKey(dir string) string {
 	key := dir + inc.suffix()
+	inc.Own(key)
+	return key
+}
+
+// Own takes note of a key that is going to hang on the lease and is not from
+// NewKey. On an adopted lease, which may live on without us, it is known by
+// that what has to go.
+func (inc *Incarnation) Own(key string) {
 	if inc.s.opts.Lease != "" {
-		// That lease may live on without us, so we have to know what is on it.
 		inc.mu.Lock()
 		defer inc.mu.Unlock()
 		inc.keys[key] = true
 	}
-	return key
 }
 
 func (inc *Incarnation) suffix() string {

@@ -29,6 +29,7 @@ func (s *Session) renew(inc *Incarnation) {
 		sent, ttl, err := s.renewOnce(inc)
 		switch {
 		case err == nil && inc.win.renewed(sent, ttl):
+			inc.trouble.Store(nil)
 			s.shift(inc, Jeopardy, Active, nil)
 			pause.Reset()
 			wait = max(0, sent+ttl/3-s.opts.Clock.Now())
@@ -38,6 +39,8 @@ func (s *Session) renew(inc *Incarnation) {
 		default:
 			if err == nil {
 				err = errWindow // acknowledged after trust had ended
+			} else {
+				inc.trouble.Store(&err)
 			}
 			s.log.Debug("session renewal failed", "session", inc.id, "cause", err)
 			wait = pause.NextBackOff()

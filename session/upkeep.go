@@ -187,7 +187,7 @@ func (s *Session) keep(inc *Incarnation) {
 	var idle <-chan struct{}
 	for inc.life.Err() == nil {
 		if !inc.win.trusted() {
-			inc.end(errWindow)
+			inc.end(inc.windowError())
 			return
 		}
 		if inc.win.late() {

@@ -23,6 +23,9 @@
 // Its own slot is always part of that question. A slot whose lease ended or
 // that somebody deleted while it waited does not own anything.
 //
+// A verbatim line is that of the backend's own recipes. On Consul these have no
+// queue but one lock key, see lockkey.go; there, the guarantee of order is off.
+//
 // # Guarantees
 //
 //   - Order: slots own in the order in which they were created.

@@ -121,6 +121,7 @@ func (s *Slot) clear(ctx context.Context, kv adapters.KV) error {
 
 func (s *Slot) create(ctx context.Context, value string) error {
 	s.key = s.line.dir
+	s.inc.Own(s.key)
 	put := adapters.PutLeased(s.key, s.line.encode(s.inc.ID(), value), s.inc.Lease())
 	put.Tag = s.line.tag
 	res, err := s.inc.Commit(ctx, adapters.Tx{
