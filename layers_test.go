@@ -166,7 +166,8 @@ func layers(t *tree) []string {
 
 // serverCode are imports that bring the code of a server with them.
 func serverCode(what string) bool {
-	return under(what, "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/tests/v3")
+	return under(what, "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/tests/v3") ||
+		under(what, "github.com/hashicorp/consul") && !under(what, "github.com/hashicorp/consul/api")
 }
 
 // servers finds the ways by which a package that users import, or a test of

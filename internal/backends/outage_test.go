@@ -45,7 +45,7 @@ func outageScenarios(members int) []scenario {
 // away takes all servers away and returns when they do not answer any more.
 func (w *bench) away(f fault) {
 	w.t.Helper()
-	for _, m := range w.servers.Members() {
+	for _, m := range w.servers.Servers() {
 		f.begin(m)
 	}
 	// A signal to freeze is sent, not done, when begin returns: a server has
@@ -63,7 +63,7 @@ func (w *bench) away(f fault) {
 
 func (w *bench) back(f fault) {
 	w.t.Helper()
-	for _, m := range w.servers.Members() {
+	for _, m := range w.servers.Servers() {
 		f.end(m)
 	}
 	require.NoError(w.t, w.servers.Ready(within(w.t, patience)))
@@ -149,7 +149,7 @@ func longOutage(w *bench, f fault) {
 
 // leaderGone: with a majority left nobody loses anything, and work goes on.
 func leaderGone(w *bench, f fault) {
-	ttl := w.minTTL + 2*time.Second
+	ttl := w.minTTL + 2*time.Second + 2*w.leaderless
 	w.leases = ttl
 	a, b := w.session(session.Options{TTL: ttl}), w.session(session.Options{TTL: ttl})
 	hold := w.lock(a, "kept")

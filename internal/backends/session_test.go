@@ -192,9 +192,12 @@ func noGoroutine(w *bench) {
 		require.NoError(w.t, a.Close())
 		require.NoError(w.t, b.Close())
 	}
-	// A client connects to all members by itself, and to some of them late.
-	// These goroutines are its connections', which end with the client.
+	// A client connects to all members by itself, and to some of them late, or
+	// when it needs one more. These goroutines are its connections', which end
+	// with the client.
 	goleak.VerifyNone(w.t, before,
 		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*loopyWriter).run"),
-		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Client).reader"))
+		goleak.IgnoreAnyFunction("google.golang.org/grpc/internal/transport.(*http2Client).reader"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }

@@ -4,15 +4,19 @@
 package backends
 
 import (
+	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
 	"github.com/quorate/quorate/adapters"
+	"github.com/quorate/quorate/adapters/consul"
 	"github.com/quorate/quorate/adapters/embedded"
 	"github.com/quorate/quorate/adapters/etcd"
 	"github.com/quorate/quorate/adapters/memory"
@@ -26,10 +30,21 @@ type backend struct {
 	open func(t testing.TB) adapters.Store
 	// minTTL is the shortest lease that it grants.
 	minTTL time.Duration
+	// leaderless is about how long the servers may be without a leader, beyond
+	// what the shortest lease outlasts.
+	leaderless time.Duration
 	// servers can be killed and frozen; nil if nothing can be done to them.
-	servers *servers.Etcd
+	servers cluster
 	// endpoints are those of an etcd; nil if it is none.
 	endpoints []string
+}
+
+// A cluster is servers in processes of their own.
+type cluster interface {
+	Servers() []*servers.Member
+	Member(i int) *servers.Member
+	Leader(ctx context.Context) (int, error)
+	Ready(ctx context.Context) error
 }
 
 var kinds = []struct {
@@ -39,7 +54,9 @@ var kinds = []struct {
 	{"memory", startMemory},
 	{"embedded", startEmbedded},
 	{"etcd", func(t *testing.T) *backend { return startEtcd(t, 1) }},
-	{"cluster", func(t *testing.T) *backend { return startEtcd(t, 3) }},
+	{"etcd-cluster", func(t *testing.T) *backend { return startEtcd(t, 3) }},
+	{"consul", func(t *testing.T) *backend { return startConsul(t, 1) }},
+	{"consul-cluster", func(t *testing.T) *backend { return startConsul(t, 3) }},
 }
 
 // A scenario is one test that runs on each backend.
@@ -83,7 +100,7 @@ func TestBackends(t *testing.T) {
 			}
 			t.Run(kinds[i].name, func(t *testing.T) {
 				t.Parallel()
-				for _, s := range outageScenarios(len(b.servers.Members())) {
+				for _, s := range outageScenarios(len(b.servers.Servers())) {
 					t.Run(s.name, func(t *testing.T) { s.run(newBench(t, b)) })
 				}
 			})
@@ -109,7 +126,39 @@ func startEtcd(t *testing.T, members int) *backend {
 	// tests, and an election that nobody asked for is no subject here.
 	cluster := servers.StartEtcdWith(t, members, &servers.Options{Heartbeat: 30 * time.Millisecond, Election: 300 * time.Millisecond})
 	b := onEtcd(cluster.Endpoints())
-	b.servers = cluster
+	b.servers = etcdCluster{cluster}
+	return b
+}
+
+type etcdCluster struct{ *servers.Etcd }
+
+func (e etcdCluster) Servers() []*servers.Member { return e.Members() }
+
+func startConsul(t *testing.T, members int) *backend {
+	c := servers.StartConsul(t, members)
+	b := &backend{minTTL: time.Second, servers: c}
+	if members > 1 {
+		b.leaderless = 3 * time.Second // with timers five times as fast as Consul's own
+	}
+	var opened atomic.Int64
+	b.open = func(t testing.TB) adapters.Store {
+		var clients []*api.Client
+		for i := range members { // each store begins with another server
+			clients = append(clients, c.Client(t, (i+int(opened.Load()))%members))
+		}
+		opened.Add(1)
+		store, err := consul.New(clients[0], &consul.Options{
+			MinTTL:     100 * time.Millisecond,
+			Failover:   clients[1:],
+			ProbeEvery: 600 * time.Millisecond,
+			// An agent takes 200 connections from this address, and here are
+			// dozens of processes' worth of stores.
+			MaxCalls: 4,
+			MaxPolls: 4,
+		})
+		require.NoError(t, err)
+		return store
+	}
 	return b
 }
 

@@ -14,10 +14,16 @@
 //     concurrency.Election on one key, in every mix: one holder, order of
 //     arrival, deaths in the middle of the queue, tries, and four of each
 //     fighting for one counter.
+//
 //   - What one side says of its leader is what the other reads.
+//
 //   - Escaped names stay out of the way of whoever uses plain keys.
+//
 //   - Slots with a newer, older, unreadable or empty record are contenders like
 //     any other: what a slot says never decides (rule R3).
+//
+//   - On Consul, the same with one key in the place of a queue, beside api.Lock and
+//     "consul lock": who holds, waits, dies, and fights for it.
 //
 // # What is not
 //

@@ -4,13 +4,15 @@
 package servers
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
@@ -19,20 +21,29 @@ import (
 	"go.uber.org/zap"
 )
 
-const dirPrefix = "quorate-servers-"
-
 // Options are the settings of [StartEtcdWith]. Nil means the defaults.
 type Options struct {
 	// Heartbeat and Election are 10 ms and 100 ms by default, which allows
 	// leases of 1 s. With etcd's own 100 ms and 1 s the shortest is 2 s.
 	Heartbeat, Election time.Duration
+
+	// TLS makes the members demand a certificate of [Etcd.Authority] from their
+	// clients. Once authentication is enabled, its common name is the user; that
+	// of the clients that this package makes is root. Among each other, members
+	// speak plainly.
+	TLS bool
+
+	// AuthToken and AuthTokenTTL are etcd's --auth-token and --auth-token-ttl, of
+	// whole seconds. They need TLS.
+	AuthToken    string
+	AuthTokenTTL time.Duration
 }
 
 // Etcd is a cluster of etcd servers, each in a process of its own.
 type Etcd struct {
-	t       testing.TB
-	members []*Member
-	jobs    chan func()
+	*group
+	authority *Authority
+	tls       *tls.Config // of our own clients; nil without TLS
 }
 
 // StartEtcd starts a cluster of members servers and waits until it takes a
@@ -46,45 +57,37 @@ func StartEtcd(t testing.TB, members int) *Etcd {
 // StartEtcdWith is StartEtcd with options.
 func StartEtcdWith(t testing.TB, members int, opts *Options) *Etcd {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("servers: -short: needs real servers")
-	}
-	if !running {
-		t.Fatal("servers: TestMain of this package must call servers.Main")
-	}
+	usable(t)
 	o := Options{Heartbeat: 10 * time.Millisecond, Election: 100 * time.Millisecond}
-	if opts != nil && opts.Heartbeat > 0 {
-		o.Heartbeat = opts.Heartbeat
-	}
-	if opts != nil && opts.Election > 0 {
-		o.Election = opts.Election
+	if opts != nil {
+		heartbeat, election := o.Heartbeat, o.Election
+		o = *opts
+		o.Heartbeat, o.Election = cmp.Or(o.Heartbeat, heartbeat), cmp.Or(o.Election, election)
 	}
 
-	e := &Etcd{t: t, jobs: make(chan func())}
 	base := dataDir(t, members)
-	go e.spawner()
-	t.Cleanup(e.shutdown)
-
+	e := &Etcd{group: newGroup(t)}
+	scheme, locks := "http://", e.secure(&o)
+	if locks != nil {
+		scheme = "https://"
+	}
 	cluster := make(map[string]string, members)
 	for i := range members {
 		name := fmt.Sprintf("m%d", i)
 		if members > 1 {
 			cluster[name] = "http://" + Reserve(t)
 		}
-		e.members = append(e.members, &Member{etcd: e, opts: embedded.Options{
+		set := etcdSettings{Secure: locks, Options: embedded.Options{
 			Name: name, Dir: filepath.Join(base, name), ClientAddr: Reserve(t),
-			Heartbeat: o.Heartbeat, Election: o.Election,
-		}})
+			Cluster: cluster, Heartbeat: o.Heartbeat, Election: o.Election,
+		}}
+		e.add(&Member{
+			name: name, dir: set.Dir, addr: set.ClientAddr, url: scheme + set.ClientAddr,
+			command: func() (*exec.Cmd, error) { return serverCommand(set) },
+			quit:    func(p *process) error { return p.stdin.Close() },
+		})
 	}
-	for _, m := range e.members {
-		m.opts.Cluster = cluster
-		m.mu.Lock()
-		err := m.start()
-		m.mu.Unlock()
-		if err != nil {
-			t.Fatalf("servers: start member %s: %v", m.opts.Name, err)
-		}
-	}
+	e.start()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := e.Ready(ctx); err != nil {
@@ -105,44 +108,20 @@ func Reserve(t testing.TB) string {
 	return addr
 }
 
-// dataDir prefers memory: fsync is what a put waits for, and the disks of test
-// machines differ. The servers' code path stays the same.
-func dataDir(t testing.TB, members int) string {
-	if !roomy(shm, members) {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp(shm, dirPrefix)
+// serverCommand returns the command of one life of a member: the test binary
+// once more, which Main turns into a server.
+func serverCommand(set etcdSettings) (*exec.Cmd, error) {
+	told, err := json.Marshal(set)
 	if err != nil {
-		return t.TempDir()
+		return nil, err
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-// spawner starts all processes from one thread that lives as long as the
-// cluster: Linux kills them with the thread that started them, not with the process.
-func (e *Etcd) spawner() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	for job := range e.jobs {
-		job()
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-}
-
-func (e *Etcd) spawn(cmd *exec.Cmd) error {
-	err := make(chan error)
-	e.jobs <- func() { err <- cmd.Start() }
-	return <-err
-}
-
-func (e *Etcd) shutdown() {
-	for _, m := range e.members {
-		if err := m.failure(); err != nil {
-			e.t.Errorf("servers: %v", err)
-		}
-		m.Kill()
-	}
-	close(e.jobs)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), envServer+"="+string(told))
+	return cmd, nil
 }
 
 // Members returns the members; their number in the slice is what Leader returns.
@@ -164,7 +143,7 @@ func (e *Etcd) Endpoints() []string {
 // at the end of the test.
 func (e *Etcd) Client(t testing.TB) *clientv3.Client {
 	t.Helper()
-	c, err := newClient(e.Endpoints()...)
+	c, err := e.newClient(e.Endpoints()...)
 	if err != nil {
 		t.Fatalf("servers: client: %v", err)
 	}
@@ -172,22 +151,22 @@ func (e *Etcd) Client(t testing.TB) *clientv3.Client {
 	return c
 }
 
-func newClient(endpoints ...string) (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop()})
+func (e *Etcd) newClient(endpoints ...string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: e.tls, Logger: zap.NewNop()})
 }
 
 // Ready waits until every member that runs takes a write and answers it
 // itself. A frozen member never does.
 func (e *Etcd) Ready(ctx context.Context) error {
 	for _, m := range e.members {
-		if err := m.ready(ctx); err != nil {
+		if err := e.ready(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (m *Member) ready(ctx context.Context) error {
+func (e *Etcd) ready(ctx context.Context, m *Member) error {
 	m.mu.Lock()
 	p := m.proc
 	m.mu.Unlock()
@@ -196,16 +175,16 @@ func (m *Member) ready(ctx context.Context) error {
 	}
 	// grpc would wait for a second after the first connection refused.
 	for !p.dead() {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.opts.ClientAddr)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.addr)
 		if err == nil {
 			_ = conn.Close()
 			break
 		}
 		if err := pause(ctx); err != nil {
-			return fmt.Errorf("member %s is not ready: %w; %s", m.opts.Name, err, p.tail())
+			return fmt.Errorf("member %s is not ready: %w; %s", m.name, err, p.tail())
 		}
 	}
-	c, err := newClient(m.Endpoint())
+	c, err := e.newClient(m.Endpoint())
 	if err != nil {
 		return err
 	}
@@ -215,25 +194,15 @@ func (m *Member) ready(ctx context.Context) error {
 		// dies would wait for the whole of ctx.
 		try, done := context.WithTimeout(ctx, time.Second)
 		stop := p.onEnd(done)
-		_, err := c.Put(try, "quorate-servers", m.opts.Name)
+		_, err := c.Put(try, "quorate-servers", m.name)
 		stop()
 		done()
 		if err == nil || p.dead() {
 			return m.failure()
 		}
 		if cause := pause(ctx); cause != nil {
-			return fmt.Errorf("member %s is not ready: %w (%w); %s", m.opts.Name, cause, err, p.tail())
+			return fmt.Errorf("member %s is not ready: %w (%w); %s", m.name, cause, err, p.tail())
 		}
-	}
-}
-
-// pause is the time between two looks at a server that starts.
-func pause(ctx context.Context) error {
-	select {
-	case <-time.After(5 * time.Millisecond):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 
@@ -255,7 +224,7 @@ func (e *Etcd) Leader(ctx context.Context) (int, error) {
 func (e *Etcd) leader(ctx context.Context, patience time.Duration) (int, bool) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c, err := newClient(e.Endpoints()...)
+	c, err := e.newClient(e.Endpoints()...)
 	if err != nil {
 		return -1, false
 	}
@@ -294,7 +263,7 @@ func (e *Etcd) leader(ctx context.Context, patience time.Duration) (int, bool) {
 
 // Compact drops the history up to now on all members and returns its revision.
 func (e *Etcd) Compact(ctx context.Context) (int64, error) {
-	c, err := newClient(e.Endpoints()...)
+	c, err := e.newClient(e.Endpoints()...)
 	if err != nil {
 		return 0, err
 	}

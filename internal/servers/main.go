@@ -13,9 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/quorate/quorate/adapters/embedded"
+	"github.com/quorate/quorate/internal/servers/flock"
 	"go.uber.org/goleak"
 )
 
@@ -43,7 +42,7 @@ func Main(m *testing.M, leaks ...goleak.Option) {
 func run(m *testing.M, leaks []goleak.Option) int {
 	flag.Parse()
 	if !testing.Short() && os.Getenv(envLocked) == "" {
-		unlock, err := lock()
+		unlock, err := flock.Lock("quorate-servers", "another package's tests")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "servers: lock:", err)
 			return 1
@@ -77,20 +76,20 @@ func sweep() {
 
 // serve is the life of a child: a server until its standard input ends, which
 // is when the parent closes it or dies.
-func serve(settings string) int {
+func serve(told string) int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	opts := &embedded.Options{}
-	if err := json.Unmarshal([]byte(settings), opts); err != nil {
+	var set etcdSettings
+	if err := json.Unmarshal([]byte(told), &set); err != nil {
 		log.Error("settings", "error", err)
 		return 2
 	}
-	opts.Logger = log
+	set.Logger = log
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
 		_, err := io.Copy(io.Discard, os.Stdin)
 		cancel(fmt.Errorf("standard input ended: %v", err))
 	}()
-	srv, err := embedded.Start(ctx, opts)
+	srv, err := set.start(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0 // told to end before it was ready
@@ -104,11 +103,4 @@ func serve(settings string) int {
 		return 1
 	}
 	return 0
-}
-
-// waitNotice says, once, why nothing seems to happen.
-func waitNotice(path string) *time.Timer {
-	return time.AfterFunc(time.Second, func() {
-		fmt.Fprintf(os.Stderr, "servers: waiting for another package's tests to release %s\n", path)
-	})
 }

@@ -5,7 +5,6 @@ package servers
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +12,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-
-	"github.com/quorate/quorate/adapters/embedded"
 )
 
-// Member is one server of an [Etcd]. Its methods may be called from any
-// goroutine; what fails is reported as an error of the test.
+// Member is one server of an [Etcd], or one agent of a [Consul]. Its methods
+// may be called from any goroutine; what fails is reported as an error of the
+// test.
 type Member struct {
-	etcd *Etcd
-	opts embedded.Options
+	name, dir string
+	addr, url string                    // where clients find it
+	command   func() (*exec.Cmd, error) // of its next life
+	quit      func(*process) error      // asks it to shut down in order
+	exit      int                       // the status that it may then end with, beside 0
+	group     *group
 
 	mu   sync.Mutex
 	proc *process // the last one started; nil before
@@ -37,30 +39,24 @@ type process struct {
 	meant bool          // we ended it; guarded by Member.mu
 }
 
-// start runs the test binary again, as a server. The caller holds m.mu.
+// start begins the member's next life. The caller holds m.mu.
 func (m *Member) start() error {
-	settings, err := json.Marshal(m.opts)
-	if err != nil {
-		return err
-	}
-	log, err := os.CreateTemp(filepath.Dir(m.opts.Dir), m.opts.Name+"-*.log")
+	log, err := os.CreateTemp(filepath.Dir(m.dir), m.name+"-*.log")
 	if err != nil {
 		return err
 	}
 	defer log.Close() // the child has its own descriptor
-	exe, err := os.Executable()
+	cmd, err := m.command()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), envServer+"="+string(settings))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	if err := m.etcd.spawn(cmd); err != nil {
+	if err := m.group.spawn(cmd); err != nil {
 		return err
 	}
 	p := &process{cmd: cmd, stdin: stdin, log: log.Name(), ended: make(chan struct{})}
@@ -122,12 +118,17 @@ func (m *Member) Kill() {
 	}
 }
 
-// Terminate shuts the member down in order, and waits until it is gone.
+// Terminate shuts the member down in order, and waits until it is gone. A
+// client agent of a [Consul] leaves the cluster first, if it finds a server.
 func (m *Member) Terminate() {
-	m.check("terminate", m.end(func(p *process) error {
+	err := m.end(func(p *process) error {
 		_ = sigcont(p.cmd.Process) // a stopped process hears nothing
-		return p.stdin.Close()
-	}))
+		return m.quit(p)
+	})
+	if exit := (*exec.ExitError)(nil); m.exit != 0 && errors.As(err, &exit) && exit.ExitCode() == m.exit {
+		err = nil
+	}
+	m.check("terminate", err)
 }
 
 // Stop freezes the member (SIGSTOP): its connections stay open and nothing answers.
@@ -147,7 +148,8 @@ func (m *Member) signal(what string, send func(*os.Process) error) {
 }
 
 // Restart starts the member on its data and its address, after a Kill if it
-// still runs. It does not wait until the member serves: see [Etcd.Ready].
+// still runs. It does not wait until the member serves: see [Etcd.Ready] and
+// [Consul.Ready].
 func (m *Member) Restart() {
 	m.Kill()
 	m.mu.Lock()
@@ -156,21 +158,26 @@ func (m *Member) Restart() {
 }
 
 // Endpoint returns the URL of the member for clients. It never changes.
-func (m *Member) Endpoint() string { return "http://" + m.opts.ClientAddr }
+func (m *Member) Endpoint() string { return m.url }
 
 // Dir returns the directory of the member's data.
-func (m *Member) Dir() string { return m.opts.Dir }
+func (m *Member) Dir() string { return m.dir }
+
+// last returns the member's last life.
+func (m *Member) last() *process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.proc
+}
 
 // Pid returns the process id of the member's last life.
 func (m *Member) Pid() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.proc.cmd.Process.Pid
+	return m.last().cmd.Process.Pid
 }
 
 func (m *Member) check(what string, err error) {
 	if err != nil {
-		m.etcd.t.Errorf("servers: member %s: %s: %v", m.opts.Name, what, err)
+		m.group.t.Errorf("servers: member %s: %s: %v", m.name, what, err)
 	}
 }
 
@@ -182,7 +189,7 @@ func (m *Member) failure() error {
 		return nil
 	}
 	return fmt.Errorf("member %s (pid %d) ended by itself: %v; %s",
-		m.opts.Name, m.proc.cmd.Process.Pid, m.proc.err, m.proc.tail())
+		m.name, m.proc.cmd.Process.Pid, m.proc.err, m.proc.tail())
 }
 
 // tail returns the end of what the process wrote.

@@ -6,7 +6,9 @@ package servers
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -80,4 +82,57 @@ func reserve() (addr string, release func(), err error) {
 		return "", nil, err
 	}
 	return net.JoinHostPort("127.0.0.1", fmt.Sprint(sa.(*unix.SockaddrInet4).Port)), release, nil
+}
+
+// privateHost draws a loopback address for one cluster.
+func privateHost() string {
+	return netip.AddrFrom4([4]byte{127, byte(64 + rand.N(128)), byte(rand.N(256)), byte(1 + rand.N(254))}).String()
+}
+
+// reserveBoth is reserve for who binds a port for TCP and the same for UDP. A
+// UDP socket cannot be shared, so what keeps that port is that nobody knows
+// the host, and that the port is below those that the kernel gives to sockets
+// of any host, which would be in the way.
+func reserveBoth(host string) (addr string, release func(), err error) {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return "", nil, err
+	}
+	for range 100 {
+		port := 10000 + rand.N(20000)
+		if release, err = hold(&unix.SockaddrInet4{Addr: ip.As4(), Port: port}); err == nil {
+			return netip.AddrPortFrom(ip, uint16(port)).String(), release, nil
+		}
+	}
+	return "", nil, err
+}
+
+// hold binds a port that is free for TCP and for UDP, and keeps it as reserve
+// does. The option comes after the bind, or else two of us would get the port.
+func hold(sa *unix.SockaddrInet4) (release func(), err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	release = func() { _ = unix.Close(fd) }
+	if err = unix.Bind(fd, sa); err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err == nil {
+		err = udpFree(sa)
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+func udpFree(sa *unix.SockaddrInet4) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Bind(fd, sa)
 }
