@@ -6,8 +6,9 @@
 //
 // The primitives' own tests run in virtual time on a store that never lags. Here
 // the same promises are kept to on real ones: the memory store, an etcd inside
-// the process, a single one in a process of its own, and a cluster of three. A
-// further backend is one more line in the table of table_test.go.
+// the process, a single etcd and a single Consul in processes of their own, and
+// a cluster of three of each. A further backend is one more line in the table of
+// table_test.go.
 //
 // # What is tested
 //
@@ -16,7 +17,7 @@
 //     the end of each test no key and no goroutine is left.
 //   - On each backend whose servers can be hurt: all of them killed or frozen,
 //     for shorter and for longer than a lease lasts, and one of three.
-//   - On real etcd: writes that are applied late, behind the back of whoever
+//   - On real servers: writes that are applied late, behind the back of whoever
 //     gave them up (rule R2), and that the test finds the orphans when the rule
 //     is broken on purpose.
 //

@@ -26,8 +26,13 @@ import (
 //
 // Then the same with rule R2 broken, to show that the first can fail.
 func TestLateWriteLeavesNoOrphan(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, int) *backend{"etcd": startEtcd, "consul": startConsul} {
+		t.Run(name, func(t *testing.T) { lateOn(t, start(t, 1)) })
+	}
+}
+
+func lateOn(t *testing.T, b *backend) {
 	const runs = 100
-	b := startEtcd(t, 1)
 	t.Run("fenced", func(t *testing.T) {
 		orphans := lateWrites(t, b, runs, func(s adapters.Store, _ string) adapters.Store { return s }, patience/2)
 		require.Zero(t, orphans, "of %d runs", runs)
