@@ -213,8 +213,11 @@ func (inc *Incarnation) rewrite(fence adapters.Rev) (mod adapters.Rev, err error
 		mod = kv.Mod
 		return nil
 	})
-	if errors.Is(err, adapters.ErrLeaseLost) {
+	switch {
+	case errors.Is(err, adapters.ErrLeaseLost):
 		inc.end(errKeyGone)
+	case err != nil:
+		inc.end(err) // unless it has ended: a right is missing, so nothing can be settled
 	}
 	return mod, err
 }

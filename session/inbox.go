@@ -159,15 +159,35 @@ func (s *Session) send(ctx context.Context, to string, m Message) error {
 	}
 }
 
-// receive takes messages out of the inbox of inc until its life ends.
+// receive takes messages out of the inbox of inc until its life ends. Without
+// the right to see the inbox it would not hear that its keys have gone, so it
+// ends that life itself unless the right is back within a TTL.
 func (s *Session) receive(inc *Incarnation) {
 	seen := map[string]bool{} // until the inbox is known to be without them
+	for first := time.Now(); ; {
+		began := time.Now()
+		err := s.receiveInto(inc, seen)
+		if inc.life.Err() != nil {
+			return
+		}
+		s.log.Warn("session inbox cannot be watched", "session", inc.id, "cause", err)
+		if time.Since(began) > inc.ttl {
+			first = time.Now() // it could be, for a while
+		}
+		if time.Since(first) > inc.ttl {
+			inc.end(err)
+			return
+		}
+		_ = sleep(inc.life, inc.ttl/6)
+	}
+}
+
+// receiveInto is receive until it may not watch. It notes in seen what it has
+// delivered.
+func (s *Session) receiveInto(inc *Incarnation, seen map[string]bool) error {
 	for view, err := range s.store.Watch(inc.life, inc.inbox) {
 		if err != nil {
-			if inc.life.Err() == nil {
-				s.log.Warn("session inbox cannot be watched", "session", inc.id, "cause", err)
-			}
-			return
+			return err
 		}
 		kv, there := view.Get(inc.inbox)
 		if !there {
@@ -194,6 +214,7 @@ func (s *Session) receive(inc *Incarnation) {
 		}
 		s.emptyInbox(inc, kv.Mod, seen)
 	}
+	return context.Cause(inc.life)
 }
 
 // emptyInbox deletes the messages of the state mod. On a conflict there is a

@@ -37,6 +37,7 @@ type Incarnation struct {
 	endWork, endLife context.CancelCauseFunc
 
 	trouble  atomic.Pointer[error] // why the last renewal failed; nil if it did not
+	reason   atomic.Pointer[error] // of the end; nil before
 	suffixes atomic.Uint64
 	cleanups sync.WaitGroup // keys being deleted in the background
 
@@ -68,6 +69,9 @@ func (inc *Incarnation) Check() error {
 
 // windowError says that the window has closed, and why if that is known.
 func (inc *Incarnation) windowError() error {
+	if reason := inc.reason.Load(); reason != nil {
+		return *reason // somebody has just closed it
+	}
 	if why := inc.trouble.Load(); why != nil {
 		return fmt.Errorf("%w: %w", errWindow, *why)
 	}
@@ -124,8 +128,11 @@ func (inc *Incarnation) lost(reason error) error {
 
 // end declares the incarnation lost: trust first, then every context.
 func (inc *Incarnation) end(reason error) {
+	// Who sees the window closed before the contexts end must not find another
+	// reason for it.
+	inc.reason.CompareAndSwap(nil, &reason)
 	inc.win.shut()
-	inc.endLife(inc.lost(reason)) // ends work too, its child
+	inc.endLife(inc.lost(*inc.reason.Load())) // ends work too, its child
 }
 
 // Work is something that hangs on an incarnation and has to return before the

@@ -77,6 +77,11 @@ func (inc *Incarnation) remove(key string, maybe bool, attempt func(context.Cont
 	if errors.Is(err, adapters.ErrConflict) {
 		return nil // it is gone, and an earlier try may have done it
 	}
+	if err != nil {
+		// A right is missing, unless the incarnation has ended. The key must not
+		// be left behind a live session, so it goes with the lease.
+		inc.end(err)
+	}
 	return err
 }
 

@@ -47,6 +47,7 @@ type Session struct {
 	changed chan struct{} // closed and replaced when state or cur changes
 	err     error         // why it is Closed
 	over    bool          // no more goroutines may start
+	why     error         // err to be, once over
 	alone   map[string]chan struct{}
 	wg      sync.WaitGroup
 }
@@ -132,7 +133,7 @@ func (s *Session) Logger() *slog.Logger { return s.log }
 func (s *Session) Current(ctx context.Context) (*Incarnation, error) {
 	for {
 		s.mu.Lock()
-		inc, err, changed := s.cur, s.err, s.changed
+		inc, err, changed := s.cur, s.why, s.changed
 		s.mu.Unlock()
 		switch {
 		case err != nil:

@@ -182,6 +182,8 @@ func TestCheckIsRightAtOnceAfterSuspend(t *testing.T) {
 		s := b.open(t, session.Options{})
 		inc := current(t, s)
 		time.Sleep(time.Second)
+		synctest.Wait() // the session looks at its window just now
+		b.faults.Partition(true, true) // else the inbox tells, which is another test
 		b.machine.suspend(b.mem, 11*time.Second)
 		require.NoError(t, inc.Context().Err(), "no timer has fired")
 		require.ErrorIs(t, inc.Check(), session.ErrLost)
@@ -189,6 +191,7 @@ func TestCheckIsRightAtOnceAfterSuspend(t *testing.T) {
 		start := time.Now()
 		<-inc.Context().Done()
 		require.LessOrEqual(t, time.Since(start), 500*time.Millisecond)
+		b.faults.Heal()
 		require.NoError(t, current(t, s).Check())
 		require.NoError(t, s.Close())
 		b.requireEmpty(t)

@@ -52,10 +52,10 @@ func (s *Session) run(inc *Incarnation) {
 
 // finish ends the session and waits for all its goroutines.
 func (s *Session) finish(inc *Incarnation, cause error) {
-	s.stop()
 	s.mu.Lock()
-	s.over = true
+	s.over, s.why = true, cause
 	s.mu.Unlock()
+	s.stop()
 	s.wg.Wait()
 	s.mu.Lock()
 	s.err = cause

@@ -61,14 +61,15 @@ func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 		ops = append(ops, clientv3.OpGet(name, span(name)...))
 	}
 
-	resp, err := s.txns.Txn(ctx).If(conds...).Then(ops...).Commit()
+	resp, err := s.kv.Txn(ctx).If(conds...).Then(ops...).Commit()
 	if err != nil {
-		return adapters.Result{}, s.explain(ctx, err, len(tx.Then) > 0)
+		return adapters.Result{}, s.explain(ctx, err, len(tx.Then) > 0, toCommit(tx))
 	}
 	s.note(resp.Header)
 	if !resp.Succeeded {
 		return adapters.Result{}, adapters.ErrConflict
 	}
+	s.hung.add(tx)
 	rev := resp.Header.GetRevision()
 	res := adapters.Result{Rev: adapters.Rev(rev)}
 	for _, r := range resp.Responses[len(tx.Then):] {
@@ -103,7 +104,8 @@ func subject(tx adapters.Tx) string {
 	return fmt.Sprintf(" %q", tx.Reads[0])
 }
 
-// onceKV sends a transaction once.
+// onceKV sends a transaction once, and keeps what grpc says of a call that ended
+// with its context.
 //
 // The etcd client does not repeat writes that may have been sent, with one
 // exception: when the answer's code is Canceled or DeadlineExceeded while the
@@ -117,11 +119,24 @@ func subject(tx adapters.Tx) string {
 type onceKV struct{ pb.KVClient }
 
 func (o onceKV) Txn(ctx context.Context, in *pb.TxnRequest, opts ...grpc.CallOption) (*pb.TxnResponse, error) {
+	once, stop, opt := sendOnce(ctx)
+	defer stop()
+	resp, err := o.KVClient.Txn(once, in, append(opts, opt)...)
+	return resp, late(ctx, err)
+}
+
+func (o onceKV) Range(ctx context.Context, in *pb.RangeRequest, opts ...grpc.CallOption) (*pb.RangeResponse, error) {
+	resp, err := o.KVClient.Range(ctx, in, opts...)
+	return resp, late(ctx, err)
+}
+
+// sendOnce returns a context and an option for a call that the client shall not
+// repeat after an answer that it takes for the end of that context.
+func sendOnce(ctx context.Context) (context.Context, context.CancelFunc, grpc.CallOption) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	return o.KVClient.Txn(ctx, in, append(opts, grpc.OnFinish(func(err error) {
+	return ctx, cancel, grpc.OnFinish(func(err error) {
 		if code := status.Code(err); code == codes.Canceled || code == codes.DeadlineExceeded {
 			cancel()
 		}
-	}))...)
+	})
 }

@@ -53,6 +53,40 @@
 // move on too. The time doubles, up to 32 s, from one try without any answer to
 // the next, so that a cluster that is only slow gets its chance to answer.
 //
+// # Least privilege
+//
+// With authentication enabled, a user needs one right: to read and write the
+// keys below the session's prefix.
+//
+//	etcdctl role grant-permission ROLE readwrite --prefix quorate/
+//
+// deploy/etcd/role.sh makes such a role and a user who has it. All keys are
+// there: records of sessions, inboxes, queues. It takes both, because each write
+// is conditional and a condition reads its key; who only observes has a session
+// all the same, and that writes its record. A name that is used verbatim is
+// outside and needs the same right for itself, with a slash at its end.
+//
+// Leases take no right of their own. Any user may grant one; to put a key on it,
+// to renew it (etcd 3.7, 3.6.16 and 3.5.33 ask for that, 3.6.8 does not) and to
+// revoke it, he must be allowed to write every key that hangs on it. These are
+// the session's own, unless the lease was adopted. No right to members, users or
+// other leases is needed.
+//
+// What is denied is final: no call, and no watch, tries again. The error is
+// [adapters.ErrDenied] and names the user as far as the client knows him, the
+// keys that he needed to read or write, since etcd does not tell which of them it
+// was, and the grant that gives the right to all of them:
+//
+//	etcd: commit "quorate/session/5c1b": permission denied: user "billing" needs
+//	readwrite on "quorate/session/5c1b", readwrite on "quorate/inbox/5c1b", write
+//	on all other keys that hang on lease 694d9c3f2a1b0c05 (etcdctl role
+//	grant-permission ROLE readwrite --prefix quorate/): etcdserver: permission denied
+//
+// The user is the client's Username or, on servers with --client-cert-auth, the
+// common name of its certificate; a password goes before a certificate. Take the
+// certificate if you can: there is nothing to log in with, and so nothing that
+// expires during a long wait.
+//
 // # What it does not guarantee
 //
 //   - A lease can end early. An etcd leader whose process was frozen for longer
@@ -70,9 +104,14 @@
 //     and nothing is written. Messages over a limit of gRPC's, such as a
 //     MaxCallSendMsgSize below 1.5 MiB, end as ErrUnknown.
 //   - Revisions start again when a cluster is restored without a revision bump.
-//   - With password authentication, each Renew and each new watch stream makes
-//     the client log in again, which etcd answers with a password hash and a
-//     raft entry. Certificates or a token avoid that.
+//   - With password authentication, each new watch stream and the first call
+//     after a token has expired make the client log in again, which etcd answers
+//     with a password hash and a raft entry. Certificates avoid that.
+//   - Rights are checked when a watch is opened and not again: that is etcd's
+//     way. One that is open goes on showing changes after the right was
+//     withdrawn, until it is opened anew.
+//   - A client that was given a fixed token is denied everything once that has
+//     expired; a JWT also after any change of users or roles.
 //
 // # Failures
 //
@@ -88,8 +127,13 @@
 //	compaction during an outage           watches read again
 //	lease expired or revoked              ErrLeaseLost; Revoke returns nil
 //	right is missing                      ErrDenied, also as the end of a watch
+//	right is withdrawn                    ErrDenied from each call and new watch; a
+//	                                      session ends when its renewals are denied
 //	password client's token expired       the client logs in again; watches move
-//	fixed token expired, no user          ErrDenied
+//	password changed, user deleted        ErrDenied
+//	fixed token expired                   ErrDenied
+//	TLS refuses a certificate             like a member that is not reachable; the
+//	                                      error of the call says what TLS says
 //	"database space exceeded"             ErrUnknown: etcd also says so after a
 //	                                      write that it has applied
 //	client closed                         ErrClosed

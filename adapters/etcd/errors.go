@@ -18,13 +18,17 @@ import (
 
 // explain says what an error of a call means. wrote tells that the call may
 // have changed something; then every error is of an unknown outcome that is not
-// known to come before anything was done.
-func (s *Store) explain(ctx context.Context, err error, wrote bool) error {
+// known to come before anything was done. What the call needed is for the error
+// that says that it was denied.
+func (s *Store) explain(ctx context.Context, err error, wrote bool, n needs) error {
 	cause := s.cause(ctx, err)
 	switch {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return fmt.Errorf("%w: %w", adapters.ErrLeaseLost, cause)
 	case s.denied(err):
+		if hint := s.hint(err, n); hint != "" {
+			return fmt.Errorf("%w: %s: %w", adapters.ErrDenied, hint, cause)
+		}
 		return fmt.Errorf("%w: %w", adapters.ErrDenied, cause)
 	case wrote && !refused(err):
 		return fmt.Errorf("%w: %w", adapters.ErrUnknown, cause)
@@ -43,10 +47,44 @@ func (s *Store) cause(ctx context.Context, err error) error {
 		}
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return unreached(context.Cause(ctx), err)
 	}
 	if s.client.Ctx().Err() != nil {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return err
+}
+
+// unreached adds to the reason for which a call ended why it had no connection,
+// if it had none: a certificate that somebody does not trust is no timeout.
+func unreached(cause, err error) error {
+	_, why, ok := strings.Cut(err.Error(), "latest balancer error: ")
+	if !ok {
+		return cause
+	}
+	for _, end := range []string{"EOF", "broken pipe", "reset by peer"} {
+		if strings.HasSuffix(strings.TrimRight(why, `"`), end) {
+			// A server with TLS 1.3 refuses a client when that believes to be
+			// connected, and what the client writes then can fail before it has
+			// read why.
+			why += " (as when the server refuses the client's TLS certificate, or one side does not speak TLS)"
+		}
+	}
+	return fmt.Errorf("%w: no connection to etcd: %s", cause, why)
+}
+
+// A lateError is what grpc said of a call whose context ended. The client puts
+// the context's own error, which tells less, in the place of a gRPC status; this
+// is none, so the client leaves it.
+type lateError struct{ status *status.Status }
+
+func (e *lateError) Error() string { return e.status.Message() }
+
+// late returns err, in that form if ctx has ended and err reports it.
+func late(ctx context.Context, err error) error {
+	if st, ok := status.FromError(err); ok && err != nil && ctx.Err() != nil &&
+		(st.Code() == codes.DeadlineExceeded || st.Code() == codes.Canceled) {
+		return &lateError{st}
 	}
 	return err
 }
@@ -75,7 +113,9 @@ func refused(err error) bool {
 func (s *Store) denied(err error) bool {
 	switch c := code(err); {
 	case errors.Is(err, rpctypes.ErrAuthOldRevision):
-		return false // somebody changed roles; the next try sees the new ones
+		// Somebody changed roles. The next try sees the new ones, but for a token
+		// that was issued before and cannot be replaced.
+		return s.client.Token != ""
 	case stale(err):
 		// The client logs in again by itself if it has a password.
 		return s.client.Username == ""
@@ -93,10 +133,15 @@ func stale(err error) bool {
 }
 
 func code(err error) codes.Code {
-	var e rpctypes.EtcdError
+	var (
+		e    rpctypes.EtcdError
+		late *lateError
+	)
 	switch {
 	case errors.As(err, &e):
 		return e.Code()
+	case errors.As(err, &late):
+		return late.status.Code()
 	case errors.Is(err, context.DeadlineExceeded):
 		return codes.DeadlineExceeded
 	case errors.Is(err, context.Canceled):

@@ -5,6 +5,7 @@ package etcd_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,7 @@ type fake struct {
 	pb.UnimplementedKVServer
 	pb.UnimplementedWatchServer
 	pb.UnimplementedLeaseServer
+	pb.UnimplementedAuthServer
 
 	txn    func(calls int64) (*pb.TxnResponse, error)
 	renew  func() (*pb.LeaseKeepAliveResponse, error)
@@ -34,8 +36,8 @@ type fake struct {
 	mute   atomic.Bool
 	slow   time.Duration // before a watch stream begins to answer
 
-	rev                                 atomic.Int64
-	txns, ranges, renews, streams, asks atomic.Int64
+	rev                                         atomic.Int64
+	txns, ranges, renews, streams, asks, logins atomic.Int64
 }
 
 func (f *fake) header() *pb.ResponseHeader { return &pb.ResponseHeader{Revision: f.rev.Load()} }
@@ -47,6 +49,10 @@ func (f *fake) Txn(context.Context, *pb.TxnRequest) (*pb.TxnResponse, error) {
 func (f *fake) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {
 	f.ranges.Add(1)
 	return &pb.RangeResponse{Header: f.header()}, nil
+}
+
+func (f *fake) Authenticate(context.Context, *pb.AuthenticateRequest) (*pb.AuthenticateResponse, error) {
+	return &pb.AuthenticateResponse{Header: f.header(), Token: fmt.Sprint("token-", f.logins.Add(1))}, nil
 }
 
 func (f *fake) LeaseKeepAlive(s pb.Lease_LeaseKeepAliveServer) error {
@@ -96,16 +102,23 @@ func (f *fake) Watch(s pb.Watch_WatchServer) error {
 // serve starts f and returns a Store on it.
 func (f *fake) serve(t *testing.T, opts *etcd.Options) (*etcd.Store, *clientv3.Client) {
 	t.Helper()
+	return f.serveAs(t, clientv3.Config{}, opts)
+}
+
+// serveAs is serve for a client with the credentials of who.
+func (f *fake) serveAs(t *testing.T, who clientv3.Config, opts *etcd.Options) (*etcd.Store, *clientv3.Client) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	srv := grpc.NewServer()
 	pb.RegisterKVServer(srv, f)
 	pb.RegisterWatchServer(srv, f)
 	pb.RegisterLeaseServer(srv, f)
+	pb.RegisterAuthServer(srv, f)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()
 	t.Cleanup(func() { srv.Stop(); <-done })
-	client := plain(t, l.Addr().String())
+	client := dial(t, who, l.Addr().String())
 	store, err := etcd.New(client, opts)
 	require.NoError(t, err)
 	return store, client
@@ -113,7 +126,13 @@ func (f *fake) serve(t *testing.T, opts *etcd.Options) (*etcd.Store, *clientv3.C
 
 func plain(t *testing.T, endpoint string) *clientv3.Client {
 	t.Helper()
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, Logger: zap.NewNop()})
+	return dial(t, clientv3.Config{}, endpoint)
+}
+
+func dial(t *testing.T, who clientv3.Config, endpoint string) *clientv3.Client {
+	t.Helper()
+	who.Endpoints, who.Logger = []string{endpoint}, zap.NewNop()
+	client, err := clientv3.New(who)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	return client

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/quorate/quorate/adapters"
@@ -30,16 +29,16 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (adapters.Lease, e
 	if ttl%time.Second != 0 {
 		seconds++
 	}
-	resp, err := s.client.Lease.Grant(ctx, seconds)
+	resp, err := s.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: seconds}, grpc.WaitForReady(true))
 	if err != nil {
-		return adapters.Lease{}, fmt.Errorf("etcd: grant: %w", s.explain(ctx, err, true))
+		return adapters.Lease{}, fmt.Errorf("etcd: grant: %w", s.explain(ctx, rpctypes.Error(err), true, needs{}))
 	}
 	return adapters.Lease{ID: leaseID(int64(resp.ID)), TTL: time.Duration(resp.TTL) * time.Second}, nil
 }
 
-// Renew extends a lease once. It is one message and its answer on a stream of
-// its own, which the client's balancer places on the next member; so whoever
-// tries again with a short deadline leaves a member that hangs.
+// Renew extends a lease once. It is one message and its answer, which the
+// client's balancer places on the next member; so whoever tries again with a
+// short deadline leaves a member that hangs.
 //
 // The client's KeepAliveOnce is not used: it tries again at once and without a
 // pause for as long as a member answers that it is unavailable.
@@ -53,32 +52,27 @@ func (s *Store) Renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 	}
 	ttl, err := s.renew(ctx, lease)
 	if err == nil && ttl <= 0 {
+		s.hung.forget(lease)
 		err = rpctypes.ErrLeaseNotFound
 	}
 	if err != nil {
-		return 0, fmt.Errorf("etcd: renew lease %s: %w", id, s.explain(ctx, err, false))
+		return 0, fmt.Errorf("etcd: renew lease %s: %w", id, s.explain(ctx, err, false, needs{lease: lease}))
 	}
 	return time.Duration(ttl) * time.Second, nil
 }
 
+// renew makes a plain call of what etcd declares as a stream: a stream that the
+// client closes behind its first message is one, byte for byte. The client logs
+// in anew, with name and password, before each stream that it opens, and before
+// a call only when the token has expired.
 func (s *Store) renew(ctx context.Context, id int64) (seconds int64, err error) {
 	// A member that is cut off is to say so at once instead of waiting for its
 	// leader until the deadline.
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
-	stream, err := s.leases.LeaseKeepAlive(ctx, grpc.WaitForReady(true))
-	if err != nil {
-		return 0, rpctypes.Error(err)
-	}
-	// A Send that fails with EOF leaves the reason to Recv.
-	if err := stream.Send(&pb.LeaseKeepAliveRequest{ID: id}); err != nil && !errors.Is(err, io.EOF) {
-		return 0, rpctypes.Error(err)
-	}
-	// Half closed, the stream ends by itself once the answer is sent.
-	if err := stream.CloseSend(); err != nil {
-		return 0, rpctypes.Error(err)
-	}
-	resp, err := stream.Recv()
+	once, stop, opt := sendOnce(clientv3.WithRequireLeader(ctx))
+	defer stop()
+	resp := new(pb.LeaseKeepAliveResponse)
+	err = s.conn.Invoke(once, pb.Lease_LeaseKeepAlive_FullMethodName, &pb.LeaseKeepAliveRequest{ID: id}, resp,
+		grpc.WaitForReady(true), opt)
 	if err != nil {
 		return 0, rpctypes.Error(err)
 	}
@@ -95,9 +89,10 @@ func (s *Store) Revoke(ctx context.Context, id adapters.LeaseID) error {
 	if err := s.ready(ctx); err != nil {
 		return fmt.Errorf("etcd: revoke lease %s: %w", id, err)
 	}
-	_, err := s.client.Lease.Revoke(ctx, clientv3.LeaseID(lease))
-	if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return fmt.Errorf("etcd: revoke lease %s: %w", id, s.explain(ctx, err, true))
+	_, err := s.leases.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: lease}, grpc.WaitForReady(true))
+	if err = rpctypes.Error(err); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		return fmt.Errorf("etcd: revoke lease %s: %w", id, s.explain(ctx, err, true, needs{lease: lease}))
 	}
+	s.hung.forget(lease)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/adapters"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
 )
 
 // ErrClosed means that the etcd client under the Store has been closed.
@@ -55,10 +56,12 @@ type Store struct {
 	client   *clientv3.Client
 	opts     Options
 	patience time.Duration // of the first try, for an answer that should come at once
-	txns     clientv3.KV
+	kv       clientv3.KV
 	leases   pb.LeaseClient
+	conn     grpc.ClientConnInterface
 	epoch    time.Time    // zero of the times in stream
 	seen     atomic.Int64 // the newest revision in any answer
+	hung     hanging
 
 	mu      sync.Mutex
 	watches int     // that are open
@@ -97,8 +100,9 @@ func New(client *clientv3.Client, opts *Options) (*Store, error) {
 		client:   client,
 		opts:     o,
 		patience: o.ProbeEvery / 3,
-		txns:     clientv3.NewKVFromKVClient(onceKV{pb.NewKVClient(conn)}, client),
-		leases:   pb.NewLeaseClient(conn),
+		kv:       clientv3.NewKVFromKVClient(onceKV{clientv3.RetryKVClient(client)}, client),
+		leases:   clientv3.RetryLeaseClient(client),
+		conn:     conn,
 		epoch:    time.Now(),
 	}, nil
 }
@@ -126,7 +130,7 @@ func (s *Store) read(ctx context.Context, name string) (adapters.View, error) {
 	}
 	for patience := s.patience; ; patience = min(2*patience, maxTry) {
 		tctx, cancel := context.WithTimeout(ctx, patience)
-		resp, err := s.client.KV.Get(tctx, name, span(name)...)
+		resp, err := s.kv.Get(tctx, name, span(name)...)
 		late := tctx.Err() != nil
 		cancel()
 		if err == nil {
@@ -134,7 +138,7 @@ func (s *Store) read(ctx context.Context, name string) (adapters.View, error) {
 			return view(resp.Header.GetRevision(), resp.Kvs), nil
 		}
 		if !late || ctx.Err() != nil {
-			return adapters.View{}, s.explain(ctx, err, false)
+			return adapters.View{}, s.explain(ctx, err, false, toRead(name))
 		}
 	}
 }

@@ -237,5 +237,5 @@ func (w *watch) judge(ctx context.Context, st *stream, err error) error {
 		// The stream carries the token that it was opened with, for good.
 		w.store.replace(st)
 	}
-	return w.store.explain(ctx, err, false)
+	return w.store.explain(ctx, err, false, toRead(w.name))
 }

@@ -1,6 +1,8 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build unix
+
 package servers_test
 
 import (
