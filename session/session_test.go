@@ -182,7 +182,7 @@ func TestCheckIsRightAtOnceAfterSuspend(t *testing.T) {
 		s := b.open(t, session.Options{})
 		inc := current(t, s)
 		time.Sleep(time.Second)
-		synctest.Wait() // the session looks at its window just now
+		synctest.Wait()                // the session looks at its window just now
 		b.faults.Partition(true, true) // else the inbox tells, which is another test
 		b.machine.suspend(b.mem, 11*time.Second)
 		require.NoError(t, inc.Context().Err(), "no timer has fired")
