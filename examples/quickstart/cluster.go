@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,79 +21,96 @@ import (
 	"github.com/quorate/quorate/adapters/etcd"
 )
 
-// A cluster is the etcd of a run: our own, or the user's.
+// A cluster is the etcd of a run, our own or the user's, or the user's Consul.
 type cluster struct {
 	own    *embedded.Server // nil if it is the user's
-	client *clientv3.Client
-	store  *etcd.Store
-	spec   clientv3.ConfigSpec // how workers connect
+	place  place
+	store  adapters.Store
+	done   func() error // ends the store's client
 	prefix string
 }
 
 // patience is how long an endpoint may take to answer at the start.
 const patience = 5 * time.Second
 
-// openCluster starts an etcd or connects to the user's. It says which
+// openCluster starts an etcd or connects to the user's servers. It says which
 // endpoints do not answer.
 func openCluster(ctx context.Context, set settings, prefix string, warn func(format string, args ...any)) (*cluster, error) {
-	c := &cluster{spec: set.spec, prefix: prefix}
+	c := &cluster{prefix: prefix, place: place{Etcd: &set.spec}}
 	var err error
-	if len(set.endpoints) == 0 {
-		if c.own, err = embedded.Start(ctx, nil); err != nil {
-			return nil, err
-		}
-		c.client = c.own.Client()
-		c.spec = clientv3.ConfigSpec{Endpoints: c.own.Endpoints(), DialTimeout: patience}
-	} else {
-		if err := probeAll(ctx, set, prefix, warn); err != nil {
-			return nil, err
-		}
-		cfg, err := config(set.spec)
-		if err != nil {
-			return nil, err
-		}
-		if c.client, err = clientv3.New(cfg); err != nil {
-			return nil, fmt.Errorf("etcd: %w", err)
+	switch {
+	case set.consul != nil:
+		spec := *set.consul
+		spec.Node = prefix + "-leases"
+		c.place = place{Consul: &spec}
+		spec.Addresses, err = probeAll(ctx, set, warn, func(ctx context.Context, addr string) error {
+			return probeConsul(ctx, spec, addr, prefix)
+		})
+	case len(set.endpoints) > 0:
+		_, err = probeAll(ctx, set, warn, func(ctx context.Context, ep string) error { return probe(ctx, set.spec, ep, prefix) })
+	default:
+		if c.own, err = embedded.Start(ctx, nil); err == nil {
+			c.place = place{Etcd: &clientv3.ConfigSpec{Endpoints: c.own.Endpoints(), DialTimeout: patience}}
 		}
 	}
-	if c.store, err = etcd.New(c.client, nil); err != nil {
+	if err != nil {
+		return nil, err
+	}
+	if c.store, c.done, err = c.place.open(); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
 
 // probeAll asks every endpoint by itself, all at once, so that one that is
-// wrong is named. It fails if none answers, or if one denies.
-func probeAll(ctx context.Context, set settings, prefix string, warn func(format string, args ...any)) error {
+// wrong is named. It fails if none answers, or if one denies. It returns them
+// with those first that answer.
+func probeAll(ctx context.Context, set settings, warn func(format string, args ...any), ask func(ctx context.Context, endpoint string) error) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 	defer cancel()
 	errs := make([]error, len(set.endpoints))
 	var all sync.WaitGroup
 	for i, ep := range set.endpoints {
-		all.Go(func() { errs[i] = probe(ctx, set.spec, ep, prefix) })
+		all.Go(func() { errs[i] = ask(ctx, ep) })
 	}
 	all.Wait()
-	var down []string
+	var up, down, why []string
 	for i, err := range errs {
-		if errors.Is(err, adapters.ErrDenied) {
-			return err
-		}
-		if err != nil {
-			down = append(down, fmt.Sprintf("%s: %v", set.endpoints[i], err))
+		switch {
+		case errors.Is(err, adapters.ErrDenied):
+			return nil, err
+		case err != nil:
+			down = append(down, set.endpoints[i])
+			why = append(why, fmt.Sprintf("%s: %v", set.endpoints[i], err))
+		default:
+			up = append(up, set.endpoints[i])
 		}
 	}
 	var i interruption
 	if errors.As(context.Cause(ctx), &i) {
-		return i
+		return nil, i
 	}
-	if len(down) == len(errs) {
-		return fmt.Errorf("no etcd answers at %s (from %s):\n  %s",
-			strings.Join(set.endpoints, ","), set.from, strings.Join(down, "\n  "))
+	if len(up) == 0 {
+		return nil, fmt.Errorf("no %s answers at %s (from %s):\n  %s",
+			set.title(), strings.Join(set.endpoints, ","), set.from, strings.Join(why, "\n  "))
 	}
-	for _, d := range down {
-		warn("no answer from %s", d)
+	for _, w := range why {
+		warn("no answer from %s", w)
 	}
-	return nil
+	return append(up, down...), nil
+}
+
+func probeConsul(ctx context.Context, spec consulSpec, addr, prefix string) error {
+	spec.Addresses = []string{addr}
+	store, done, err := spec.open()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, err = store.Read(ctx, prefix+"/"); errors.Is(err, adapters.ErrDenied) {
+		return spec.refused(err, prefix)
+	}
+	return explain(ctx, err)
 }
 
 func probe(ctx context.Context, spec clientv3.ConfigSpec, endpoint, prefix string) error {
@@ -150,7 +168,7 @@ func explain(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("%w (is it an etcd, and https where it wants that?)", context.Cause(ctx))
+	return fmt.Errorf("%w (is it the right port, and https where it wants that?)", context.Cause(ctx))
 }
 
 func denied(err error, prefix string) error {
@@ -172,7 +190,10 @@ func (c *cluster) granted(ctx context.Context, ttl time.Duration) (time.Duration
 		})
 		err = errors.Join(err, c.store.Revoke(ctx, lease.ID))
 	}
-	if errors.Is(err, adapters.ErrDenied) {
+	switch {
+	case c.place.Consul != nil:
+		err = c.place.Consul.refused(err, c.prefix)
+	case errors.Is(err, adapters.ErrDenied):
 		err = denied(err, c.prefix)
 	}
 	return lease.TTL, err
@@ -218,20 +239,32 @@ func (c *cluster) sweep(ctx context.Context) (leased, others int, err error) {
 		leased += n
 		errs = append(errs, c.store.Revoke(ctx, id))
 	}
-	if len(view.KVs) > 0 {
-		_, err := c.client.Delete(ctx, c.prefix+"/", clientv3.WithPrefix())
+	others = len(view.KVs) - leased
+	for kvs := range slices.Chunk(view.KVs, 50) {
+		var tx adapters.Tx
+		for _, kv := range kvs {
+			tx.Then = append(tx.Then, adapters.Delete(kv.Key))
+		}
+		_, err := c.store.Commit(ctx, tx)
 		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return leased, len(view.KVs) - leased, fmt.Errorf("clean up: %w", err)
+	if c.place.Consul != nil {
+		errs = append(errs, c.place.Consul.forget(ctx))
 	}
-	return leased, len(view.KVs) - leased, nil
+	if err := errors.Join(errs...); err != nil {
+		return leased, others, fmt.Errorf("clean up: %w", err)
+	}
+	return leased, others, nil
 }
 
 // close ends the client, and the etcd if it is ours.
 func (c *cluster) close() error {
-	if c.own != nil {
-		return c.own.Close()
+	var errs []error
+	if c.done != nil {
+		errs = append(errs, c.done())
 	}
-	return c.client.Close()
+	if c.own != nil {
+		errs = append(errs, c.own.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -50,7 +50,7 @@ func play(ctx context.Context, set settings, out *screen) (rec *record, err erro
 	var id [6]byte
 	_, _ = rand.Read(id[:]) // never fails
 	prefix := "quickstart-" + hex.EncodeToString(id[:])
-	cl, err := openCluster(ctx, set, prefix, func(format string, args ...any) { out.say("etcd", format, args...) })
+	cl, err := openCluster(ctx, set, prefix, func(format string, args ...any) { out.say(set.label(), format, args...) })
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func play(ctx context.Context, set settings, out *screen) (rec *record, err erro
 	return rec, s.clean(ctx, cl, rec)
 }
 
-// clean deletes what is left in etcd and tells rec how much that was.
+// clean deletes what is left on the servers and tells rec how much that was.
 func (s *story) clean(ctx context.Context, cl *cluster, rec *record) error {
 	leased, others, err := cl.sweep(ctx)
 	if err != nil {
@@ -119,10 +119,13 @@ func (s *story) clean(ctx context.Context, cl *cluster, rec *record) error {
 // tellPlan says where this runs and how long it will take there.
 func tellPlan(out *screen, set settings, cl *cluster, ttl, wait time.Duration) {
 	if cl.own != nil {
-		out.say("etcd", "a real one, inside this process, at %s", strings.Join(cl.own.Endpoints(), ","))
+		out.say(set.label(), "a real one, inside this process, at %s", strings.Join(cl.own.Endpoints(), ","))
 	} else {
-		out.say("etcd", "yours, at %s (from %s)", strings.Join(set.endpoints, ","), set.from)
+		out.say(set.label(), "yours, at %s (from %s)", strings.Join(set.endpoints, ","), set.from)
 		out.more("all keys are below %s/ and will be deleted", cl.prefix)
+		if spec := cl.place.Consul; spec != nil {
+			out.more("like the catalog node %s, on which the leases hang", spec.Node)
+		}
 	}
 	out.say("waits", "a lease lasts %v here (asked for: %v), so the places of a dead process stay", ttl, set.ttl)
 	out.more("taken for up to %v. That happens %s; the whole run takes about %.0f s",
@@ -134,7 +137,7 @@ func (s *story) cast(set settings, cl *cluster) error {
 	var names []string
 	for i := range 3 {
 		p, err := start(assignment{
-			Name: fmt.Sprintf("w%d", i+1), Spec: cl.spec, Prefix: cl.prefix,
+			Name: fmt.Sprintf("w%d", i+1), Place: cl.place, Prefix: cl.prefix,
 			TTL: set.ttl, Resource: s.res.addr(), Verbose: set.verbose,
 		}, s.led.tell, s.led.bump)
 		if err != nil {

@@ -82,7 +82,7 @@ func prepare(t *testing.T, env map[string]string, args ...string) *show {
 	s := &show{t: t, cmd: exec.Command(os.Args[0], args...), tmp: t.TempDir(), begin: time.Now(),
 		ended: make(chan struct{}), written: make(chan struct{})}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "ETCDCTL_") {
+		if !strings.HasPrefix(v, "ETCDCTL_") && !strings.HasPrefix(v, "CONSUL_") {
 			s.cmd.Env = append(s.cmd.Env, v)
 		}
 	}
@@ -299,16 +299,25 @@ func TestWorkerEndsByItself(t *testing.T) {
 	require.Regexp(t, `\nVERDICT: FAILED - the run broke off: worker w1 \(pid \d+\) ended by itself: signal: killed`, s.output())
 }
 
-func TestUnreachable(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, says nothing
+// silentPort returns an address that takes connections and says nothing.
+func silentPort(t *testing.T) string {
+	t.Helper()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer silent.Close()
+	t.Cleanup(func() { _ = silent.Close() })
+	return silent.Addr().String()
+}
+
+func TestUnreachable(t *testing.T) {
+	silent := silentPort(t)
 	closed := servers.Reserve(t)
-	for _, ep := range []string{"http://" + closed, "https://" + closed, "http://" + silent.Addr().String(), "https://" + silent.Addr().String()} {
+	for _, ep := range []string{"http://" + closed, "https://" + closed, "http://" + silent, "https://" + silent} {
 		s := playAs(t, map[string]string{"ETCDCTL_ENDPOINTS": ep})
 		s.ends(10*time.Second, exitFailed)
 		require.Contains(t, s.output(), "no etcd answers at "+ep+" (from ETCDCTL_ENDPOINTS)")
 	}
 	s := playAs(t, nil, "-etcd", "nonsense")
+	s.ends(10*time.Second, exitUsage)
+	s = playAs(t, nil, "-consul", "nonsense")
 	s.ends(10*time.Second, exitUsage)
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,26 +19,39 @@ import (
 
 const help = `quickstart - one leader, one counter, three processes, and what happens when they die
 
-usage: quickstart [-etcd URL,...] [-ttl 3s] [-no-fence] [-v]
+usage: quickstart [-etcd URL,... | -consul URL,...] [-ttl 3s] [-no-fence] [-v]
 
   -etcd URL,...  run on these servers, http or https, instead of an etcd inside
                  this process. Keys are made and deleted below one random
                  prefix, "quickstart-...". The servers are not touched otherwise.
                  "-etcd inside" overrides ETCDCTL_ENDPOINTS.
-  -ttl D         ask for leases of this long, 1s to 60s (default 3s). A server
-                 may grant more.
+  -consul URL,...  run on this Consul, http, https or host:port; several are
+                 agents or servers of one datacenter. Keys and one catalog node
+                 are made and deleted, all of them named "quickstart-...".
+                 "-consul env" takes CONSUL_HTTP_ADDR, or 127.0.0.1:8500.
+  -ttl D         ask for leases of this long, 1s to 60s (default 3s, on Consul
+                 10s). A server may grant more. A Consul whose session_ttl_min
+                 is less than 10s can be asked for less. It ends dead leases
+                 after twice that time.
   -no-fence      let the resource accept late writes, to see what tokens are for:
                  the verdict is then FAILED
   -v             show the workers' logs
 
 environment, as for etcdctl:
-  ETCDCTL_ENDPOINTS                    when there is no -etcd
+  ETCDCTL_ENDPOINTS                    when there is no -etcd and no -consul
   ETCDCTL_CACERT, _CERT, _KEY          files for TLS
   ETCDCTL_INSECURE_SKIP_TLS_VERIFY     true: believe any certificate
   ETCDCTL_INSECURE_TRANSPORT           false: TLS for endpoints without http://
   ETCDCTL_USER, _PASSWORD              "name" or "name:password"
   ETCDCTL_AUTH_JWT_TOKEN               instead of a password
   ETCDCTL_DIAL_TIMEOUT                 default 5s
+
+environment, as for consul, with -consul:
+  CONSUL_HTTP_TOKEN, _HTTP_TOKEN_FILE, _HTTP_AUTH
+  CONSUL_HTTP_SSL                      true: https for host:port
+  CONSUL_CACERT, _CAPATH, _CLIENT_CERT, _CLIENT_KEY, _TLS_SERVER_NAME
+  CONSUL_HTTP_SSL_VERIFY               false: believe any certificate
+  CONSUL_NAMESPACE, _PARTITION         of Consul Enterprise
 
 exit status: 0 all as promised, 1 not so, 2 wrong usage, 130 Ctrl-C
 `
@@ -48,11 +60,23 @@ exit status: 0 all as promised, 1 not so, 2 wrong usage, 130 Ctrl-C
 type settings struct {
 	endpoints []string // empty: start an etcd in this process
 	spec      clientv3.ConfigSpec
-	from      string // where the endpoints were told
+	consul    *consulSpec // nil: etcd
+	from      string      // where the endpoints were told
 	ttl       time.Duration
 	noFence   bool
 	verbose   bool
 }
+
+// title is what runs there.
+func (set settings) title() string {
+	if set.consul != nil {
+		return "Consul"
+	}
+	return "etcd"
+}
+
+// label stands before lines about it.
+func (set settings) label() string { return strings.ToLower(set.title()) }
 
 type lookup func(name string) (string, bool)
 
@@ -62,6 +86,7 @@ func parse(args []string, env lookup) (settings, error) {
 	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	where := fs.String("etcd", "", "")
+	whereConsul := fs.String("consul", "", "")
 	fs.DurationVar(&set.ttl, "ttl", 3*time.Second, "")
 	fs.BoolVar(&set.noFence, "no-fence", false, "")
 	fs.BoolVar(&set.verbose, "v", false, "")
@@ -71,13 +96,22 @@ func parse(args []string, env lookup) (settings, error) {
 	if fs.NArg() > 0 {
 		return set, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if given["etcd"] && given["consul"] {
+		return set, errors.New("-etcd and -consul exclude each other")
+	}
+	if given["consul"] && !given["ttl"] {
+		set.ttl = consulTTL
+	}
 	if set.ttl < time.Second || set.ttl > time.Minute {
 		return set, fmt.Errorf("-ttl is %v, want 1s to 60s", set.ttl)
 	}
-	given := false
-	fs.Visit(func(f *flag.Flag) { given = given || f.Name == "etcd" })
+	if given["consul"] {
+		return set, set.readConsul(*whereConsul, env)
+	}
 	set.from = "-etcd"
-	if !given {
+	if !given["etcd"] {
 		set.from = "ETCDCTL_ENDPOINTS"
 		*where, _ = env(set.from)
 		if *where == "" {
@@ -178,10 +212,8 @@ func readSpec(endpoints []string, env lookup) (clientv3.ConfigSpec, error) {
 		if path == "" {
 			continue
 		}
-		if f, err := os.Open(path); err != nil {
+		if err := readable(path); err != nil {
 			errs = append(errs, fmt.Errorf("ETCDCTL_%s: %w", name, err))
-		} else {
-			_ = f.Close()
 		}
 	}
 	return spec, errors.Join(errs...)

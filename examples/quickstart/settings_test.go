@@ -59,6 +59,35 @@ func TestParse(t *testing.T) {
 	require.ErrorIs(t, err, flag.ErrHelp)
 }
 
+func TestParseConsul(t *testing.T) {
+	env := environment(map[string]string{"ETCDCTL_ENDPOINTS": "http://a:1", "CONSUL_HTTP_ADDR": "https://b.example/consul", "CONSUL_HTTP_SSL_VERIFY": "0"})
+	set, err := parse([]string{"-consul", "http://c:1, d:2"}, env)
+	require.NoError(t, err)
+	require.Equal(t, &consulSpec{Addresses: []string{"http://c:1", "d:2"}, MinTTL: 10 * time.Second}, set.consul)
+	require.Equal(t, set.consul.Addresses, set.endpoints)
+	require.Equal(t, "-consul", set.from)
+	require.Equal(t, 10*time.Second, set.ttl, "what a Consul grants that was told nothing else")
+
+	set, err = parse([]string{"-consul", "env", "-ttl", "2s"}, env)
+	require.NoError(t, err)
+	require.Equal(t, &consulSpec{Addresses: []string{"https://b.example/consul"}, MinTTL: 2 * time.Second}, set.consul)
+	require.Equal(t, "CONSUL_HTTP_ADDR", set.from)
+	require.Equal(t, 2*time.Second, set.ttl)
+
+	set, err = parse([]string{"-consul", "env", "-ttl", "20s"}, environment(nil))
+	require.NoError(t, err)
+	require.Equal(t, &consulSpec{Addresses: []string{"127.0.0.1:8500"}, MinTTL: 10 * time.Second}, set.consul)
+
+	set, err = parse([]string{"-consul", "unix:///run/consul.sock"}, environment(nil))
+	require.NoError(t, err)
+	require.Equal(t, []string{"unix:///run/consul.sock"}, set.consul.Addresses)
+
+	set, err = parse(nil, environment(map[string]string{"CONSUL_HTTP_ADDR": "a:1", "CONSUL_HTTP_SSL": "nonsense"}))
+	require.NoError(t, err)
+	require.Nil(t, set.consul, "only -consul asks for Consul")
+	require.Equal(t, 3*time.Second, set.ttl)
+}
+
 func TestParseRefuses(t *testing.T) {
 	at := []string{"-etcd", "http://a:1"}
 	for _, c := range []struct {
@@ -76,6 +105,18 @@ func TestParseRefuses(t *testing.T) {
 		{[]string{"-etcd", "http://a:1/path"}, nil, "nothing but"},
 		{[]string{"-etcd", "http://me:x@a:1"}, nil, "nothing but"},
 		{[]string{"-etcd", "http://a"}, nil, "host:port"},
+		{[]string{"-consul", "a:1", "-etcd", "inside"}, nil, "-etcd and -consul exclude each other"},
+		{[]string{"-consul", ""}, nil, `-consul: ""`},
+		{[]string{"-consul", "a"}, nil, "host:port"},
+		{[]string{"-consul", "a:1,"}, nil, "host:port"},
+		{[]string{"-consul", "ftp://a:1"}, nil, "want http or https"},
+		{[]string{"-consul", "http://me:x@a:1"}, nil, "nothing but"},
+		{[]string{"-consul", "a:1", "-ttl", "61s"}, nil, "want 1s to 60s"},
+		{[]string{"-consul", "env"}, map[string]string{"CONSUL_HTTP_ADDR": "a"}, `CONSUL_HTTP_ADDR: "a"`},
+		{[]string{"-consul", "a:1"}, map[string]string{"CONSUL_HTTP_SSL": "perhaps"}, `CONSUL_HTTP_SSL: "perhaps": want true or false`},
+		{[]string{"-consul", "a:1"}, map[string]string{"CONSUL_CACERT": "/nowhere/ca.pem"}, "CONSUL_CACERT: open /nowhere/ca.pem"},
+		{[]string{"-consul", "a:1"}, map[string]string{"CONSUL_HTTP_TOKEN_FILE": "/nowhere/token"}, "CONSUL_HTTP_TOKEN_FILE"},
+		{[]string{"-consul", "a:1"}, map[string]string{"CONSUL_CLIENT_CERT": "/dev/null"}, "CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY go together"},
 		{nil, map[string]string{"ETCDCTL_ENDPOINTS": "a"}, "ETCDCTL_ENDPOINTS: \"a\""},
 		{at, map[string]string{"ETCDCTL_CACERT": "/nowhere/ca.pem"}, "ETCDCTL_CACERT"},
 		{at, map[string]string{"ETCDCTL_CERT": "/dev/null"}, "ETCDCTL_CERT and ETCDCTL_KEY go together"},

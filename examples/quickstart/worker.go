@@ -14,9 +14,6 @@ import (
 	"sync"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
-	"github.com/quorate/quorate/adapters/etcd"
 	"github.com/quorate/quorate/election"
 	"github.com/quorate/quorate/mutex"
 	"github.com/quorate/quorate/session"
@@ -28,7 +25,7 @@ const envWorker = "QUORATE_QUICKSTART_WORKER"
 // An assignment is all that a worker is told.
 type assignment struct {
 	Name     string
-	Spec     clientv3.ConfigSpec
+	Place    place
 	Prefix   string
 	TTL      time.Duration
 	Resource string
@@ -87,19 +84,11 @@ func work(in string) int {
 }
 
 func (w *worker) run(ctx context.Context) (err error) {
-	cfg, err := config(w.a.Spec)
+	store, done, err := w.a.Place.open()
 	if err != nil {
 		return err
 	}
-	client, err := clientv3.New(cfg)
-	if err != nil {
-		return fmt.Errorf("etcd: %w", err)
-	}
-	defer client.Close()
-	store, err := etcd.New(client, nil)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	opts := &session.Options{Prefix: w.a.Prefix, TTL: w.a.TTL, Owner: w.a.Name, Observer: w.observer()}
 	if w.a.Verbose {
 		opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("worker", w.a.Name)
