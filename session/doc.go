@@ -58,6 +58,8 @@
 //	program says that it is unhealthy  no renewals: Jeopardy, then Lost, until it is well again
 //	answer of a write lost             settles it: rewrites its key, then looks
 //	permission denied on opening       Open fails; a running session is Closed
+//	right withdrawn                    Lost within a TTL, with that cause, unless it is back by
+//	                                   then; Closed for good at the next opening, so watch Done
 //	backend away at Close              error after CloseTimeout; the lease ends by itself
 //
 // # What is stored

@@ -266,20 +266,24 @@ func (s *Session) callTimeout(ttl time.Duration) time.Duration {
 // growing pause. Its error tells why it gave up and the last failure.
 func (s *Session) retry(ctx, life context.Context, f func() error) error {
 	pause := newBackOff(s.opts.TTL)
+	var why error // the last failure that tells more than that time was up
 	for {
 		err := f()
 		if err == nil || final(err) {
 			return err
+		}
+		if why == nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+			why = err
 		}
 		timer := time.NewTimer(pause.NextBackOff())
 		select {
 		case <-timer.C:
 		case <-life.Done():
 			timer.Stop()
-			return fmt.Errorf("%w: %w", context.Cause(life), err)
+			return fmt.Errorf("%w: %w", context.Cause(life), why)
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			return fmt.Errorf("%w: %w", context.Cause(ctx), why)
 		}
 	}
 }

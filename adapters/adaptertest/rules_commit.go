@@ -276,6 +276,14 @@ var commitRules = []rule{
 			}
 			write(adapters.Absent(lock), adapters.PutLeased(lock, []byte("x"), lease))
 			write(adapters.HeldBy(lock, lease), adapters.PutKeep(lock, []byte("y")))
+			for range 2 { // the recipe's own writes may leave Mod where it is
+				mod := t.get(lock).Mod
+				write(adapters.HeldBy(lock, lease), adapters.PutKeep(lock, []byte("y")))
+				t.lease(lock, lease)
+				if now := t.get(lock).Mod; now <= mod {
+					t.failf("an equal value left Mod at %d", now)
+				}
+			}
 			write(adapters.HeldBy(lock, lease), adapters.Put(lock, []byte("z")))
 			if kv := t.create(plain, "x"); kv.Tag == tag {
 				t.failf("%q was written without a tag and has the one of a lock", plain)

@@ -44,7 +44,11 @@ func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 	if err != nil {
 		return adapters.Result{}, err
 	}
-	return req.result(resp.Results, tx.Reads)
+	res, err := req.result(resp.Results, tx.Reads)
+	if err != nil && len(tx.Then) > 0 { // it is done, but the caller is not to know it as such
+		err = fmt.Errorf("%w: %w", adapters.ErrUnknown, err)
+	}
+	return res, err
 }
 
 // send makes the request. The method that api has for it hides the status of
@@ -61,6 +65,9 @@ func send(ctx context.Context, c *api.Client, ops api.TxnOps, writes bool) (*api
 	if errors.As(err, &status) && status.Code == http.StatusConflict {
 		resp = new(api.TxnResponse)
 		if err := json.Unmarshal([]byte(status.Body), resp); err != nil {
+			return nil, fmt.Errorf("answer to a transaction: %w", err)
+		}
+		if len(resp.Errors) == 0 { // a server gives a reason
 			return nil, fmt.Errorf("answer to a transaction: %w", err)
 		}
 		return resp, nil
@@ -100,13 +107,15 @@ func newRequest(tx adapters.Tx) *request {
 }
 
 // leaves returns the condition that says which lease op takes its key off, if
-// it does. Consul's unlock checks the same.
+// it does. Consul's unlock checks the same. A write with a tag always does, for a
+// moment that nobody sees: its Flags cannot differ from before, see write.
 func leaves(tx adapters.Tx, op adapters.Op) (adapters.Cond, bool) {
-	if op.Kind == adapters.OpPut || op.Kind == adapters.OpPutLeased {
-		for _, c := range tx.If {
-			if c.Key == op.Key && c.Kind == adapters.CondHeldBy && c.Lease != op.Lease {
-				return c, true
-			}
+	if op.Kind == adapters.OpDelete || op.Kind == adapters.OpPutKeep && op.Tag == 0 {
+		return adapters.Cond{}, false
+	}
+	for _, c := range tx.If {
+		if c.Key == op.Key && c.Kind == adapters.CondHeldBy && (c.Lease != op.Lease || op.Tag != 0) {
+			return c, true
 		}
 	}
 	return adapters.Cond{}, false
@@ -153,7 +162,12 @@ func (r *request) write(op adapters.Op, from string) {
 		}
 		verb(api.KVLock, string(op.Lease))
 	case adapters.OpPutKeep:
-		verb(api.KVSet, "") // which keeps the session
+		if from == "" {
+			verb(api.KVSet, "") // which keeps the session
+		} else {
+			verb(api.KVUnlock, from)
+			verb(api.KVLock, from)
+		}
 	case adapters.OpDelete:
 		r.kv(api.KVTxnOp{Verb: api.KVDelete, Key: op.Key})
 	}
@@ -174,28 +188,21 @@ func nonce() uint64 {
 func (r *request) result(results api.TxnResults, names []string) (adapters.Result, error) {
 	var res adapters.Result
 	before := 0 // results of what comes before the reads
-	wrote := false
 	for _, op := range r.ops[:r.reads] {
 		switch op.KV.Verb {
-		case api.KVCheckNotExists: // has no result
-		case api.KVDelete: // nor has this
-			wrote = true
-		default:
-			if before >= len(results) || results[before].KV == nil {
-				return res, fmt.Errorf("%w: answer to a transaction lacks a result", adapters.ErrUnknown)
-			}
-			if v := op.KV.Verb; v == api.KVSet || v == api.KVLock || v == api.KVUnlock {
-				wrote = true
-				res.Rev = adapters.Rev(results[before].KV.ModifyIndex)
-			}
-			before++
+		case api.KVCheckNotExists, api.KVDelete: // have no result
+			continue
 		}
+		if before >= len(results) || results[before].KV == nil {
+			return adapters.Result{}, errors.New("answer to a transaction lacks a result")
+		}
+		if v := op.KV.Verb; v == api.KVSet || v == api.KVLock || v == api.KVUnlock {
+			res.Rev = adapters.Rev(results[before].KV.ModifyIndex)
+		}
+		before++
 	}
 	for _, a := range readResults(results[before:], names) {
 		if a.err != nil {
-			if wrote { // it is done, but the caller is not to know it as such
-				a.err = fmt.Errorf("%w: %w", adapters.ErrUnknown, a.err)
-			}
 			return adapters.Result{}, a.err
 		}
 		res.Views = append(res.Views, a.view)

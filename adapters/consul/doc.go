@@ -82,16 +82,34 @@
 //   - Keys are stored as they are, except that %XX, which stands for bytes that
 //     must not be in a key, is stored as =XX: Consul unescapes %XX. Keys with
 //     "//", with ".." or "." as a segment, or with spaces at an end, are refused.
-//   - A new watch of a subtree that the token may not see ends with ErrDenied; if
-//     that right is withdrawn later from a client without a token, the subtree
-//     looks empty from then on.
+//
 //   - Revisions start again when the servers' data are rebuilt from nothing. A
 //     restored snapshot brings sessions and keys of the past back.
+//
 //   - Limits describes a Consul with default settings. One with lower limits
 //     answers with an error, and nothing is written.
+//
 //   - Over plain HTTP each request under way is a connection, and an agent takes
 //     200 from one address (http_max_conns_per_client). With other programs
-//     there, lower MaxPolls. With HTTPS there is one connection.
+//     there, lower MaxPolls.
+//
+//   - With HTTPS all requests share one HTTP/2 connection. Go does not give it up
+//     when a link swallows its packets, for as long as TCP hopes: all calls fail,
+//     and sessions are lost, although a new connection would work. Have it looked
+//     after, before the client is made:
+//
+//     cfg := api.DefaultConfig()
+//     cfg.Transport.HTTP2 = &http.HTTP2Config{
+//     SendPingTimeout: time.Second, // of silence, until it asks
+//     PingTimeout:     time.Second, // until it gives the connection up
+//     }
+//
+//   - A blocking query that is under way keeps the rights that it began with, so
+//     a watch may show a change or two, or end a minute late, after its right was
+//     withdrawn. Where a token may see some keys of a subtree and not others, the
+//     subtree is shown without those.
+//
+//   - One transaction can read about 60 subtrees.
 //
 // # Failures
 //

@@ -5,10 +5,13 @@ package consul
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -23,8 +26,11 @@ func explain(ctx context.Context, err error, wrote bool) error {
 		return err
 	}
 	kind := kindOf(err)
-	if kind == nil && ctx.Err() != nil {
+	switch {
+	case kind == nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case kind == nil && cutOverTLS(err) && !errors.Is(err, errCertificate):
+		err = fmt.Errorf("%w (%w)", err, errCertificate)
 	}
 	switch {
 	case kind == errRefused:
@@ -54,20 +60,23 @@ func isOurs(err error) bool {
 // request certainly had no effect, and nil for everything else: timeouts, cut
 // connections, and an agent or a server that failed.
 func kindOf(err error) error {
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		return errRefused // nobody was reached
+	if before(err) {
+		return errRefused
 	}
 	text := err.Error()
 	// These come before anything is done. Not every method of api tells the
 	// status, and servers behind an agent send no status but a text.
 	switch {
-	case strings.Contains(text, "Permission denied"), strings.Contains(text, "ACL not found"), strings.Contains(text, "ACL token lookup failed"):
-		return adapters.ErrDenied
-	case strings.Contains(text, "Invalid Session TTL"):
-		return adapters.ErrInvalid
-	case strings.Contains(text, "No cluster leader"), strings.Contains(text, "node is not the leader"), strings.Contains(text, "rate limit exceeded"):
+	case contains(text, noPrimary):
 		return errRefused
+	case contains(text, denial, "ACL not found", "Cannot resolve root ACL"):
+		return adapters.ErrDenied
+	case contains(text, "No cluster leader", "node is not the leader", "rate limit exceeded"):
+		return errRefused
+	case contains(text, "Invalid Session TTL"):
+		return adapters.ErrInvalid
+	case contains(text, "HTTP request to an HTTPS server", "HTTP response to HTTPS client"):
+		return errRefused // the first has a status that is final otherwise
 	}
 	var status api.StatusError
 	if errors.As(err, &status) {
@@ -83,6 +92,41 @@ func kindOf(err error) error {
 	return nil
 }
 
+const (
+	// denial begins every text about a right that a token lacks.
+	denial = "Permission denied"
+
+	// noPrimary is in the denials of a server that cannot ask the primary
+	// datacenter, which is the one that knows the tokens, what this token may do.
+	// That passes.
+	noPrimary = "AccessorID 'primary-dc-down'"
+)
+
+func contains(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
+
+// before tells errors that come before a request is sent, or before the agent
+// looks at it: nobody was reached, or one side refused the other's certificate.
+func before(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "remote error" && contains(op.Err.Error(), "certificate")) {
+		return true
+	}
+	var stranger *tls.CertificateVerificationError
+	return errors.As(err, &stranger)
+}
+
+// errCertificate is what else may be wrong when a connection was cut. An agent
+// refuses a certificate after the client's half of the handshake is done. If a
+// request is on its way by then, the refusal can get lost.
+var errCertificate = errors.New("perhaps the agent refused the client's certificate")
+
+func cutOverTLS(err error) bool {
+	var req *url.Error // of a request that got no answer
+	return errors.As(err, &req) && strings.HasPrefix(req.URL, "https:") && !req.Timeout() && !errors.Is(err, context.Canceled)
+}
+
 // linkFailed tells that a call failed for its agent or the way to it, so that
 // another one may be better.
 func linkFailed(err error) bool {
@@ -95,37 +139,43 @@ func linkFailed(err error) bool {
 
 // rollback says what the errors of a transaction mean that was rolled back. ops
 // may be nil. A condition that failed counts for more than a lease that has
-// ended, and a missing right for more than both.
+// ended, and a missing right for more than both, if it is certain that it is.
 func rollback(errs api.TxnErrors, ops api.TxnOps) error {
+	kinds := []error{errRefused, adapters.ErrDenied, adapters.ErrConflict, adapters.ErrLeaseLost}
 	rank := func(err error) int {
-		for i, kind := range []error{adapters.ErrDenied, adapters.ErrConflict, adapters.ErrLeaseLost} {
+		for i, kind := range kinds {
 			if errors.Is(err, kind) {
 				return i
 			}
 		}
-		return 3
+		return len(kinds)
 	}
-	var worst error
+	worst := errors.New("no reason given")
 	for _, e := range errs {
-		if err := txnError(e, ops); worst == nil || rank(err) < rank(worst) {
+		if err := txnError(e, ops); rank(err) <= rank(worst) {
 			worst = err
 		}
 	}
-	if rank(worst) == 3 {
+	if rank(worst) == len(kinds) {
 		return fmt.Errorf("%w: rolled back: %w", adapters.ErrInvalid, worst)
 	}
 	return worst
 }
 
+// txnError says what one of these errors means. Keys stand in the middle of its
+// text, so only the ends are looked at.
 func txnError(e *api.TxnError, ops api.TxnOps) error {
 	what := errors.New(e.What)
-	is := func(text string) bool { return strings.Contains(e.What, text) }
+	begins := func(text string) bool { return strings.HasPrefix(e.What, text) }
+	ends := func(text string) bool { return strings.HasSuffix(e.What, text) }
 	switch {
-	case is("Permission denied"):
+	case begins(denial) && contains(e.What, noPrimary):
+		return fmt.Errorf("%w: %w", errRefused, what)
+	case begins(denial):
 		return fmt.Errorf("%w: %w", adapters.ErrDenied, what)
-	case is("invalid session"), is("failed session lookup"):
+	case begins("invalid session"), begins("failed session lookup"):
 		return fmt.Errorf("%w: %w", adapters.ErrLeaseLost, what)
-	case is("lock delay"), is("already held"), is("lock isn't held"):
+	case ends("due to lock delay"), ends("lock is already held"), ends("lock isn't held, or is held by another session"):
 		return fmt.Errorf("%w: %w", adapters.ErrConflict, what)
 	}
 	if e.OpIndex >= 0 && e.OpIndex < len(ops) && ops[e.OpIndex].KV != nil {

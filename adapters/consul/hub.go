@@ -6,9 +6,11 @@ package consul
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -30,6 +32,7 @@ type hub struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	wake   chan struct{} // holds one token if there is something to read
+	news   atomic.Bool   // a round found that something has changed
 
 	mu      sync.Mutex
 	members map[*member]bool // whether it has to be read without a change
@@ -39,6 +42,10 @@ type hub struct {
 type member struct {
 	name string
 	ch   chan answer // holds the newest state that was not taken yet
+
+	// These are the rounds' own.
+	read bool // at least once
+	last adapters.View
 }
 
 // shared follows name through a hub.
@@ -113,7 +120,8 @@ func (h *hub) nudge() {
 
 // listen has everything read again after each change beneath the root.
 func (h *hub) listen(ctx context.Context) {
-	failures := newPause(maxPause)
+	failures, idle := newPause(maxPause), newPause(idlePause)
+	patience := h.store.patience
 	var index uint64
 	for {
 		wait := pollWait
@@ -121,7 +129,8 @@ func (h *hub) listen(ctx context.Context) {
 			wait = 0
 		}
 		var meta *api.QueryMeta
-		err := h.store.poll(ctx, wait, func(ctx context.Context, c *api.Client) error {
+		asked := time.Now()
+		err := h.store.poll(ctx, wait, patience, func(ctx context.Context, c *api.Client) error {
 			q := consistent(ctx)
 			q.WaitIndex, q.WaitTime = index, wait
 			var err error
@@ -129,24 +138,36 @@ func (h *hub) listen(ctx context.Context) {
 			return err
 		})
 		pause := time.Duration(0)
-		if err != nil {
-			index = 0
-			if !errors.Is(err, errMoved) {
-				pause = failures.NextBackOff()
-			}
-		} else {
-			failures.Reset()
+		if err == nil || errors.Is(err, adapters.ErrDenied) {
+			// Who may not ask for the names of the keys may read some all the same,
+			// if only once in a while.
 			h.mu.Lock()
 			for m := range h.members {
 				h.members[m] = true
 			}
 			h.mu.Unlock()
 			h.nudge()
-			if next := max(meta.LastIndex, 1); next >= index {
-				index = next
-			} else {
-				index = 0
+		}
+		switch {
+		case errors.Is(err, errMoved):
+			index = 0
+			patience = min(2*patience, maxTry)
+		case err != nil:
+			index = 0
+			pause = failures.NextBackOff()
+		default:
+			failures.Reset()
+			patience = h.store.patience
+			if h.news.Swap(false) {
+				idle.Reset()
+			} else if index != 0 && time.Since(asked) < pollWait {
+				pause = idle.NextBackOff()
 			}
+			next := max(meta.LastIndex, 1)
+			if next < index {
+				next = 0 // the index was reset
+			}
+			index = next
 		}
 		if sleep(ctx, pause) != nil {
 			return
@@ -157,6 +178,7 @@ func (h *hub) listen(ctx context.Context) {
 // rounds reads what has to be read, one round after the other, so that nobody
 // is ever shown an older state after a newer one.
 func (h *hub) rounds(ctx context.Context) {
+	failures := newPause(maxPause)
 	for {
 		select {
 		case <-h.wake:
@@ -172,27 +194,39 @@ func (h *hub) rounds(ctx context.Context) {
 			}
 		}
 		h.mu.Unlock()
-		names := make([]string, 0, len(due))
-		for name := range due {
-			names = append(names, name)
-		}
+		// Of two subtrees the inner one is read first: if the outer one is not to
+		// be seen, nothing tells where in the answer it would end.
+		names := slices.Sorted(maps.Keys(due))
+		slices.Reverse(names)
 		for chunk := range slices.Chunk(names, maxOps/2) {
-			h.round(ctx, chunk, due)
+			if h.round(ctx, chunk, due) {
+				failures.Reset()
+			} else if sleep(ctx, failures.NextBackOff()) == nil {
+				h.nudge()
+			}
 		}
 	}
 }
 
-// round reads some names and hands the answers out.
-func (h *hub) round(ctx context.Context, names []string, due map[string][]*member) {
-	answers, err := h.store.read(ctx, names)
+// round reads some names and hands the answers out. It reports whether it could.
+func (h *hub) round(ctx context.Context, names []string, due map[string][]*member) bool {
+	rctx, stop := h.store.untilMove(ctx)
+	defer stop()
+	answers, err := h.store.read(rctx, names)
 	if ctx.Err() != nil {
-		return
+		return true
 	}
 	for i, name := range names {
 		for _, m := range due[name] {
 			switch {
 			case err == nil:
-				m.put(answers[i])
+				a := answers[i]
+				if a.err == nil && m.read && same(m.last, a.view) {
+					continue
+				}
+				m.read, m.last = true, a.view
+				h.news.Store(true)
+				m.put(a)
 			case errors.Is(err, adapters.ErrDenied):
 				m.put(answer{err: err})
 			default: // once more
@@ -204,11 +238,7 @@ func (h *hub) round(ctx context.Context, names []string, due map[string][]*membe
 			}
 		}
 	}
-	if err != nil && !errors.Is(err, adapters.ErrDenied) {
-		if sleep(ctx, maxPause/10) == nil {
-			h.nudge()
-		}
-	}
+	return err == nil || errors.Is(err, adapters.ErrDenied)
 }
 
 // put leaves a for the watch, in the place of an older one.

@@ -50,6 +50,7 @@ func (s *Store) grant(ctx context.Context, ttl time.Duration) (adapters.Lease, e
 		_ = s.destroy(ctx, id)
 		return adapters.Lease{}, err
 	}
+	s.life.set(id, true)
 	return adapters.Lease{ID: adapters.LeaseID(id), TTL: ttl}, nil
 }
 
@@ -70,6 +71,9 @@ func (s *Store) create(ctx context.Context, ttl time.Duration) (string, error) {
 		if err != nil && strings.Contains(err.Error(), "Missing node registration") {
 			err = fmt.Errorf("%w: %w", errNoNode, err)
 		}
+		if err == nil && !isUUID(adapters.LeaseID(id)) {
+			err = fmt.Errorf("answer to a session's creation: id is %q", id)
+		}
 		return err
 	})
 	return id, err
@@ -79,6 +83,9 @@ func (s *Store) create(ctx context.Context, ttl time.Duration) (string, error) {
 // that was made elsewhere and does not keep the rules of a lease.
 func (s *Store) Renew(ctx context.Context, id adapters.LeaseID) (time.Duration, error) {
 	ttl, err := s.renew(ctx, id)
+	if errors.Is(err, adapters.ErrLeaseLost) {
+		s.life.set(string(id), false)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("consul: renew %s: %w", id, err)
 	}
@@ -93,12 +100,12 @@ func (s *Store) renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 		return 0, adapters.ErrLeaseLost
 	}
 	var entries []*api.SessionEntry
-	err := s.once(ctx, false, func(ctx context.Context, c *api.Client) error {
+	err := s.with(ctx, s.renewals, false, func(ctx context.Context, c *api.Client) error {
 		entries = nil
 		_, err := c.Raw().Write("/v1/session/renew/"+string(id), nil, &entries, new(api.WriteOptions).WithContext(ctx))
 		var status api.StatusError
-		if errors.As(err, &status) && status.Code == http.StatusNotFound {
-			return adapters.ErrLeaseLost
+		if errors.As(err, &status) && status.Code == http.StatusNotFound && strings.HasPrefix(status.Body, "Session id") {
+			return adapters.ErrLeaseLost // Consul says so, and not somebody before it
 		}
 		return err
 	})
@@ -108,7 +115,16 @@ func (s *Store) renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 	if len(entries) != 1 {
 		return 0, adapters.ErrLeaseLost
 	}
-	return s.leaseTTL(entries[0])
+	ttl, err := s.leaseTTL(entries[0])
+	if err != nil || s.life.may(string(id)) {
+		return ttl, err
+	}
+	// It was granted elsewhere, and is adopted: the same rules are for it.
+	if err := s.vouch(ctx, ttl); err != nil {
+		return 0, err
+	}
+	s.life.set(string(id), true)
+	return ttl, nil
 }
 
 // leaseTTL returns the TTL of a session that is a lease in the sense of the
@@ -141,6 +157,7 @@ func (s *Store) Revoke(ctx context.Context, id adapters.LeaseID) error {
 	if err := s.destroy(ctx, string(id)); err != nil {
 		return fmt.Errorf("consul: revoke %s: %w", id, err)
 	}
+	s.life.set(string(id), false)
 	return nil
 }
 

@@ -44,15 +44,35 @@ const noteVersion = 1
 // nodeMeta marks the node as ours.
 const nodeMeta = "quorate"
 
-// nodeLife is since when this process knows the life of the node that has no
-// leases yet.
+// nodeLife is what this process knows of the node.
 type nodeLife struct {
 	mu      sync.Mutex
-	created uint64
-	since   time.Time
+	vouched map[string]bool // leases that may be held: granted here, or vouched for when adopted
+	created uint64          // the life that had no leases yet
+	since   time.Time       // when that was seen first
 }
 
-// since returns for how long the life that began at created has been known.
+// may says, and with is set, whether a lease may be held.
+func (l *nodeLife) may(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.vouched[id]
+}
+
+func (l *nodeLife) set(id string, may bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !may {
+		delete(l.vouched, id)
+		return
+	}
+	if l.vouched == nil {
+		l.vouched = make(map[string]bool)
+	}
+	l.vouched[id] = true
+}
+
+// known returns for how long the life that began at created has been known.
 func (l *nodeLife) known(created uint64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +161,12 @@ func (s *Store) lookAtNode(ctx context.Context) (noteJSON, adapters.Rev, *api.No
 	}
 	kv, there := a.view.Get(key)
 	if there {
-		if err := json.Unmarshal(kv.Value, &note); err != nil {
+		note.Version = 0
+		err := json.Unmarshal(kv.Value, &note)
+		if err == nil && note.Version < 1 {
+			err = fmt.Errorf("version is %d, must be at least 1", note.Version)
+		}
+		if err != nil {
 			return note, 0, nil, fmt.Errorf("%w: key %q cannot be read: %w", adapters.ErrInvalid, key, err)
 		}
 	}

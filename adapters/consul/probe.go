@@ -51,7 +51,7 @@ func (s *Store) leave() {
 func (s *Store) probe(ctx context.Context) {
 	tick := time.NewTicker(s.opts.ProbeEvery)
 	defer tick.Stop()
-	leader := ""
+	leader, lost := "", false
 	for {
 		i := s.using.Load()
 		now, err := s.leader(ctx, s.clients[i])
@@ -59,8 +59,12 @@ func (s *Store) probe(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
+			lost = true
 			s.moveOn(i, err)
 			s.move("agent does not answer", err)
+		case lost: // what was asked meanwhile may never be answered
+			lost, leader = false, now
+			s.move("agent answers again", nil)
 		case now != leader && now != "":
 			if leader != "" {
 				s.move("another server leads", nil)

@@ -48,6 +48,7 @@ type Store struct {
 	clients  []*api.Client
 	using    atomic.Int32  // which of them
 	calls    chan struct{} // a slot for each call under way
+	renewals chan struct{} // theirs, lest they wait for calls that hang
 	polls    chan struct{} // and for each blocking query
 	patience time.Duration // with an answer that should come at once
 
@@ -80,6 +81,7 @@ func New(client *api.Client, opts *Options) (*Store, error) {
 		limits:   l,
 		clients:  append([]*api.Client{client}, o.Failover...),
 		calls:    make(chan struct{}, o.MaxCalls),
+		renewals: make(chan struct{}, 4),
 		polls:    make(chan struct{}, o.MaxPolls),
 		patience: o.ProbeEvery / 3,
 		hubs:     make(map[string]*hub),

@@ -23,7 +23,7 @@ type answer struct {
 // what the token may not read, so that a subtree that is not to be seen looks
 // like an empty one: to somebody who queues, as if he were the first. Behind
 // each subtree stands therefore a question with exactly one result, about a key
-// in it that cannot exist.
+// in it that nobody has.
 func readOps(name string) api.TxnOps {
 	key := stored(name)
 	if !isDir(name) {
@@ -35,8 +35,8 @@ func readOps(name string) api.TxnOps {
 	}
 }
 
-// fence is no key: Consul's KV endpoint cleans the path of it away, and
-// checkName refuses it.
+// fence is no key of ours: Consul's KV endpoint cleans the path of it away, and
+// checkName refuses it. Older servers let everybody make it.
 func fence(dir string) string { return stored(dir) + "/" }
 
 // readResults reads the answers to readOps of names, in their order.
@@ -53,7 +53,12 @@ func readResults(results api.TxnResults, names []string) []answer {
 		if isDir(name) {
 			end = fence(name)
 		}
-		for kv := next(); isDir(name) && kv != nil && kv.Key != end && strings.HasPrefix(kv.Key, stored(name)); kv = next() {
+		fenced := false // somebody made the fence a key, so the tree has it too
+		for kv := next(); isDir(name) && kv != nil && strings.HasPrefix(kv.Key, stored(name)); kv = next() {
+			if kv.Key == end && (kv.CreateIndex == 0 || fenced) {
+				break
+			}
+			fenced = fenced || kv.Key == end
 			answers[i].view.KVs = append(answers[i].view.KVs, fromPair(kv))
 			results = results[1:]
 		}

@@ -89,10 +89,11 @@ func (w *watch) show(view adapters.View) bool {
 // goroutine, until the reader leaves: nil; or with the reason for its end.
 func (w *watch) alone(ctx context.Context) error {
 	failures, idle := newPause(maxPause), newPause(idlePause)
+	patience := w.store.patience
 	var index uint64 // 0 means: answer at once
 	for {
 		asked := time.Now()
-		view, next, err := w.query(ctx, index)
+		view, next, err := w.query(ctx, index, patience)
 		var pause time.Duration
 		switch {
 		case ctx.Err() != nil:
@@ -105,9 +106,11 @@ func (w *watch) alone(ctx context.Context) error {
 			if time.Since(asked) > maxPause || errors.Is(err, errMoved) {
 				failures.Reset()
 				pause = 0 // it has waited enough
+				patience = min(2*patience, maxTry)
 			}
 		default:
 			failures.Reset()
+			patience = w.store.patience
 			waited := index != 0
 			index = next
 			if w.show(view) {
@@ -135,6 +138,8 @@ func (w *watch) idle(ctx context.Context, idle *backoff.ExponentialBackOff, view
 	}
 	w.quieted = time.Now()
 	key := fence(w.name)
+	ctx, cancel := context.WithTimeout(ctx, w.store.patience)
+	defer cancel()
 	_ = w.store.once(ctx, true, func(ctx context.Context, c *api.Client) error {
 		// Without the right to do that there are the pauses.
 		_, err := send(ctx, c, api.TxnOps{
@@ -148,14 +153,14 @@ func (w *watch) idle(ctx context.Context, idle *backoff.ExponentialBackOff, view
 
 // query reads name once the store's index for it is beyond index, and returns
 // the index of what it read. Index 0 means at once.
-func (w *watch) query(ctx context.Context, index uint64) (adapters.View, uint64, error) {
+func (w *watch) query(ctx context.Context, index uint64, patience time.Duration) (adapters.View, uint64, error) {
 	wait := time.Duration(0)
 	if index != 0 {
 		wait = pollWait
 	}
 	var pairs api.KVPairs
 	var meta *api.QueryMeta
-	err := w.store.poll(ctx, wait, func(ctx context.Context, c *api.Client) error {
+	err := w.store.poll(ctx, wait, patience, func(ctx context.Context, c *api.Client) error {
 		q := consistent(ctx)
 		q.WaitIndex, q.WaitTime = index, wait
 		var err error
@@ -172,9 +177,14 @@ func (w *watch) query(ctx context.Context, index uint64) (adapters.View, uint64,
 	if err != nil {
 		return adapters.View{}, 0, err
 	}
-	if isDir(w.name) && (meta.ResultsFilteredByACLs || !w.shown && len(pairs) == 0) {
-		// Nothing there, or nothing that the token may see? A Read can tell.
-		if _, err := w.store.Read(ctx, w.name); err != nil {
+	view := viewOf(w.name, pairs)
+	emptied := len(pairs) == 0 && (!w.shown || len(w.last.KVs) > 0)
+	if isDir(w.name) && (meta.ResultsFilteredByACLs || emptied) || meta.LastIndex == 0 && len(pairs) == 0 {
+		// Nothing there, or nothing that the token may see, or somebody before
+		// Consul who knows nothing of it? A Read can tell.
+		ctx, stop := w.store.untilMove(ctx)
+		defer stop()
+		if view, err = w.store.Read(ctx, w.name); err != nil {
 			return adapters.View{}, 0, err
 		}
 	}
@@ -182,17 +192,16 @@ func (w *watch) query(ctx context.Context, index uint64) (adapters.View, uint64,
 	if next < index {
 		next = 0 // the index was reset, so what comes is read anew
 	}
-	return viewOf(w.name, pairs), next, nil
+	return view, next, nil
 }
 
 // poll makes a query that the server may keep for wait. It takes no slot of the
 // calls, and ends with errMoved when watches have to look for another server.
-func (s *Store) poll(ctx context.Context, wait time.Duration, query func(context.Context, *api.Client) error) error {
-	tctx, stop := context.WithTimeoutCause(ctx, wait+wait/16+s.patience, errMoved)
+func (s *Store) poll(ctx context.Context, wait, patience time.Duration, query func(context.Context, *api.Client) error) error {
+	tctx, stop := context.WithTimeoutCause(ctx, wait+wait/16+patience, errMoved)
 	defer stop()
-	qctx, end := context.WithCancelCause(tctx)
-	defer end(nil)
-	defer context.AfterFunc(s.present(), func() { end(errMoved) })()
+	qctx, end := s.untilMove(tctx)
+	defer end()
 	i := s.using.Load()
 	err := query(qctx, s.clients[i])
 	if err == nil {
@@ -202,6 +211,14 @@ func (s *Store) poll(ctx context.Context, wait time.Duration, query func(context
 		s.moveOn(i, err)
 	}
 	return explain(qctx, err, false)
+}
+
+// untilMove returns a context that ends with errMoved when watches have to look
+// for another server.
+func (s *Store) untilMove(ctx context.Context) (context.Context, func()) {
+	ctx, end := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.present(), func() { end(errMoved) })
+	return ctx, func() { stop(); end(nil) }
 }
 
 // errMoved ends a query whose server does not answer, or is not the leader's.
