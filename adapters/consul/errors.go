@@ -151,8 +151,8 @@ func rollback(errs api.TxnErrors, ops api.TxnOps) error {
 		return len(kinds)
 	}
 	worst := errors.New("no reason given")
-	for _, e := range errs {
-		if err := txnError(e, ops); rank(err) <= rank(worst) {
+	for i, e := range errs { // of equals, the first
+		if err := txnError(e, ops); i == 0 || rank(err) < rank(worst) {
 			worst = err
 		}
 	}
