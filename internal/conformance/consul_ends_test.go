@@ -28,8 +28,10 @@ import (
 // given a place that its last holder still trusts to have.
 
 const (
-	endsTTL  = 2 * time.Second
 	patience = 30 * time.Second
+
+	nodeTTL  = time.Second     // of leases whose node is removed
+	agentTTL = 2 * time.Second // and whose holders have to find another agent meanwhile
 )
 
 // A trial is one lock: somebody holds it and is cut off, somebody waits for it,
@@ -48,11 +50,11 @@ type trial struct {
 var clock = time.Now() // of all trials
 
 // newTrial opens the sessions of a trial, on stores of its own.
-func newTrial(t testing.TB, name string, holder, other adapters.Store) *trial {
+func newTrial(t testing.TB, name string, ttl time.Duration, holder, other adapters.Store) *trial {
 	t.Helper()
 	tr := &trial{name: name, link: adaptertest.Wrap(holder), errs: make(chan error, 2)}
 	open := func(s adapters.Store) *session.Session {
-		sess, err := session.Open(within(t, patience), s, &session.Options{Prefix: name, TTL: endsTTL})
+		sess, err := session.Open(within(t, patience), s, &session.Options{Prefix: name, TTL: ttl})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = sess.Close() })
 		return sess
@@ -150,7 +152,7 @@ func deregistered(t *testing.T, c *servers.Consul, runs int, nodes func(int) (st
 			defer cancel()
 			for i := begin; i < min(begin+atOnce, runs); i++ {
 				mine, others := nodes(i)
-				tr := newTrial(t, mine, few(t, c, mine, 0), few(t, c, others, 0))
+				tr := newTrial(t, mine, nodeTTL, few(t, c, mine, 0), few(t, c, others, 0))
 				trials = append(trials, tr)
 				contenders := tr.contend(ctx)
 				wg.Go(contenders.Wait)
@@ -251,7 +253,7 @@ func nodeGoes(t *testing.T, c *servers.Consul, name string, gone int, goes func(
 		if i%2 == 0 {
 			members = append(members, stays)
 		}
-		tr := newTrial(t, fmt.Sprint(name, "-", i), few(t, c, node, members...), others)
+		tr := newTrial(t, fmt.Sprint(name, "-", i), agentTTL, few(t, c, node, members...), others)
 		trials = append(trials, half{tr, tr.contend(ctx), i%2 == 0})
 	}
 
