@@ -7,26 +7,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"sync"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/client/v3/concurrency"
-	"go.uber.org/zap"
-
-	"github.com/quorate/quorate/adapters/etcd"
+	"github.com/quorate/quorate/adapters"
 	"github.com/quorate/quorate/mutex"
 	"github.com/quorate/quorate/session"
 )
 
-// bed is what measurements run on.
+// bed is what measurements run on: a backend that serves somewhere.
 type bed struct {
+	backend  *backend
 	endpoint string
+	node     string // Consul's: the catalog node that our leases hang on
 	names    int
 }
 
 // prefix is where everything is written.
 const prefix = "quorate-bench"
+
+// leaseTTL is the TTL of all leases, ours and the peers'. It is long, so that
+// a measurement has no renewals in it, whose number depends on the TTL alone.
+const leaseTTL = time.Minute
 
 // name returns one that nobody has used.
 func (b *bed) name() string {
@@ -34,75 +36,60 @@ func (b *bed) name() string {
 	return fmt.Sprintf("%d-%d", time.Now().UnixNano(), b.names)
 }
 
-func (b *bed) client() (*clientv3.Client, error) {
-	return clientv3.New(clientv3.Config{
-		Endpoints:   strings.Split(b.endpoint, ","),
-		DialTimeout: 10 * time.Second,
-		Logger:      zap.NewNop(),
-	})
-}
-
-// version asks the server, which also shows that it is there.
-func (b *bed) version(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	client, err := b.client()
-	if err != nil {
-		return "", err
-	}
-	defer client.Close()
-	st, err := client.Status(ctx, client.Endpoints()[0])
-	if err != nil {
-		return "", fmt.Errorf("etcd at %s: %w", b.endpoint, err)
-	}
-	return st.Version, nil
-}
-
 // A contender is one session and one lock on it.
 type contender struct {
 	lock  func(ctx context.Context) (unlock func() error, err error)
 	close func() error
+	// queued counts who holds this lock or waits for it, as the backend sees it.
+	queued func(ctx context.Context) (int, error)
 }
 
 type contenders []contender
 
+// atOnce is how many contenders are opened and closed at the same time.
+const atOnce = 16
+
+// close closes all of them and returns their errors.
 func (cs contenders) close() error {
-	var errs []error
-	for _, c := range cs {
-		errs = append(errs, c.close())
-	}
+	errs := make([]error, len(cs))
+	inParallel(len(cs), func(i int) {
+		if cs[i].close != nil {
+			errs[i] = cs[i].close()
+		}
+	})
 	return errors.Join(errs...)
 }
 
+func inParallel(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	places := make(chan struct{}, atOnce)
+	for i := range n {
+		places <- struct{}{}
+		wg.Go(func() {
+			do(i)
+			<-places
+		})
+	}
+	wg.Wait()
+}
+
 // An opener makes a contender for the lock called name, with a client of its own.
-type opener func(ctx context.Context, client *clientv3.Client, name string) (contender, error)
+type opener func(ctx context.Context, b *bed, name string) (contender, error)
 
 // contenders opens n of them for one new lock.
 func (b *bed) contenders(ctx context.Context, open opener, n int) (contenders, error) {
-	var cs contenders
 	name := b.name()
-	for range n {
-		client, err := b.client()
-		if err != nil {
-			return nil, errors.Join(err, cs.close())
-		}
-		c, err := open(ctx, client, name)
-		if err != nil {
-			return nil, errors.Join(err, client.Close(), cs.close())
-		}
-		closeSession := c.close
-		c.close = func() error { return errors.Join(closeSession(), client.Close()) }
-		cs = append(cs, c)
+	cs, errs := make(contenders, n), make([]error, n)
+	inParallel(n, func(i int) { cs[i], errs[i] = open(ctx, b, name) })
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, cs.close())
 	}
 	return cs, nil
 }
 
-func quorateMutex(ctx context.Context, client *clientv3.Client, name string) (contender, error) {
-	store, err := etcd.New(client, nil)
-	if err != nil {
-		return contender{}, err
-	}
-	sess, err := session.Open(ctx, store, &session.Options{Prefix: prefix})
+// quorateMutex makes a contender on a store of its own, as in a process of its own.
+func quorateMutex(ctx context.Context, store adapters.Store, name string) (contender, error) {
+	sess, err := session.Open(ctx, store, &session.Options{Prefix: prefix, TTL: leaseTTL})
 	if err != nil {
 		return contender{}, err
 	}
@@ -115,22 +102,16 @@ func quorateMutex(ctx context.Context, client *clientv3.Client, name string) (co
 		if err != nil {
 			return nil, err
 		}
-		return hold.Unlock, nil
+		return func() error {
+			err := hold.Unlock()
+			if errors.Is(err, adapters.ErrUnknown) {
+				return nil // it goes on by itself, and takes the time that it takes
+			}
+			return err
+		}, nil
 	}
-	return contender{lock, sess.Close}, nil
+	return contender{lock: lock, close: sess.Close}, nil
 }
 
-func peerMutex(_ context.Context, client *clientv3.Client, name string) (contender, error) {
-	sess, err := concurrency.NewSession(client)
-	if err != nil {
-		return contender{}, err
-	}
-	mu := concurrency.NewMutex(sess, prefix+"/"+name)
-	lock := func(ctx context.Context) (func() error, error) {
-		if err := mu.Lock(ctx); err != nil {
-			return nil, err
-		}
-		return func() error { return mu.Unlock(ctx) }, nil
-	}
-	return contender{lock, sess.Close}, nil
-}
+// slots is where the contenders of ours for that lock stand.
+func slots(name string) string { return prefix + "/mutex/" + name + "/" }

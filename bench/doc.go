@@ -1,17 +1,22 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench races Quorate against its peers' own code on a real etcd, and
-// against what that etcd can do at best on this machine.
+// Command bench races Quorate against its peers' own code on a real etcd and a
+// real Consul, and against what these can do at best on this machine.
 //
-//	go -C bench run .                      the table, in two minutes
-//	go -C bench run . -o table.md          and as Markdown
-//	go -C bench run . -rows loop -runs 9   some rows, more runs
-//	go -C bench run . -etcd http://host:2379
+//	go -C bench run .                        the tables, in four minutes
+//	go -C bench run . -o tables.md           and as Markdown
+//	go -C bench run . -rows consul           one backend
+//	go -C bench run . -rows loop -runs 9     some rows, more runs
+//	go -C bench run . -etcd http://host:2379 -consul http://host:8500
 //
 // Without -etcd it starts an etcd of one member as a child process, with etcd's
-// default timers and its data in memory where the system has a /dev/shm, so
-// that the disk does not drown the differences. The child ends with its parent.
+// default timers, and without -consul a Consul of one server, which is the one
+// that the tests use (QUORATE_CONSUL, or `consul` on the PATH, or else it is
+// built, which takes minutes, once). Their data is in memory where the system has
+// a /dev/shm, so that the disk does not drown the differences. They end with
+// their parent. A Consul of yours needs a limits.http_max_conns_per_client above
+// its default of 200: all sessions here come from one address.
 //
 // # What the figures are
 //
@@ -25,6 +30,18 @@
 // for a free Lock and Unlock; for a hand-over, one bare commit until a watcher
 // of another client sees it.
 //
+//	free        Lock and Unlock of a lock that nobody else wants
+//	loop/N      N sessions lock and unlock as fast as they can, per acquisition
+//	handover/N  from a call of Unlock until the Lock of one of N that wait returns;
+//	            at rest: nobody else comes or goes
+//
+// A lock that gives itself to the same session again and again is fast in a
+// loop. How often it does not stands beside it, as fairness and turns.
+//
+// The peers are concurrency.Mutex, with a session for each contender, and
+// api.Lock as its users have it, which makes a session for each acquisition. Its
+// lock delay is off.
+//
 // # Verdicts
 //
 //	met                the whole spread is within the budget
@@ -34,7 +51,7 @@
 //
 // # What is not guaranteed
 //
-// The figures hold for the machine in the head of the table while it had the
+// The figures hold for the machine in the head of the tables while it had the
 // load given there. The server and all sessions share its processors. Nothing
 // is measured through a network, on a disk, or on more than one member.
 //
@@ -44,6 +61,8 @@
 //	the server does not start, or ends  stops with the error and its last words
 //	two holders at the same time        stops with the error: a fast lock that does not lock
 //	no acquisition in a whole run       stops with the error
-//	interrupted                         stops, ends the server, removes its data
-//	a budget is not met                 prints the table; exit status 0
+//	interrupted                         stops, ends the servers, removes their data
+//	killed                              the servers end; up to two minutes later so do our
+//	                                    leases on yours, where one catalog node stays
+//	a budget is not met                 prints the tables; exit status 0
 package main

@@ -30,51 +30,72 @@ func loop(open opener, n int) measurement {
 func race(ctx context.Context, cs contenders, d time.Duration) (figure, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	waiting, leave := context.WithCancel(ctx)
+	defer leave()
 	var (
-		stop, held atomic.Bool
-		counts     = make([]atomic.Int64, len(cs))
-		wg         sync.WaitGroup
+		stop   atomic.Bool
+		r      referee
+		counts = make([]atomic.Int64, len(cs))
+		wg     sync.WaitGroup
 	)
 	for i, c := range cs {
 		wg.Go(func() {
 			for !stop.Load() {
-				if err := once(ctx, c, &held); err != nil {
+				err := r.once(waiting, i, c)
+				switch {
+				case err == nil:
+					counts[i].Add(1)
+				case stop.Load() && errors.Is(err, context.Canceled):
+					return // it waited when the race was over
+				default:
 					cancel(err) // the first error is the cause; the others follow from it
 					return
 				}
-				counts[i].Add(1)
 			}
 		})
 	}
-	count := func() (time.Time, []int64) {
+	count := func() (time.Time, int64, []int64) {
 		now := make([]int64, len(cs))
 		for i := range counts {
 			now[i] = counts[i].Load()
 		}
-		return time.Now(), now
+		return time.Now(), r.turns.Load(), now
 	}
 	pause(ctx, warmUp(d))
-	from, before := count()
+	from, turnsBefore, before := count()
 	pause(ctx, d)
-	to, after := count()
+	to, turnsAfter, after := count()
 	stop.Store(true)
+	leave() // some would wait for seconds yet
 	wg.Wait()
 	if ctx.Err() != nil {
 		return figure{}, context.Cause(ctx)
 	}
-	return shares(to.Sub(from), before, after)
+	f, err := shares(to.Sub(from), before, after)
+	f.turns = float64(turnsAfter-turnsBefore) / to.Sub(from).Seconds()
+	return f, err
 }
 
-// once is one acquisition. It makes sure that nobody else has the lock.
-func once(ctx context.Context, c contender, held *atomic.Bool) error {
+// A referee sees who holds the lock.
+type referee struct {
+	held  atomic.Bool
+	last  atomic.Int64 // who held it last, from 1
+	turns atomic.Int64 // how often that was somebody else than before
+}
+
+// once is one acquisition of contender i. It makes sure that nobody else has the lock.
+func (r *referee) once(ctx context.Context, i int, c contender) error {
 	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
-	if !held.CompareAndSwap(false, true) {
+	if !r.held.CompareAndSwap(false, true) {
 		return errors.New("two holders at the same time")
 	}
-	held.Store(false)
+	if who := int64(i + 1); r.last.Swap(who) != who {
+		r.turns.Add(1)
+	}
+	r.held.Store(false)
 	return unlock()
 }
 

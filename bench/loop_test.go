@@ -18,12 +18,22 @@ import (
 func local(n int, d time.Duration) (cs contenders) {
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
+	var queue atomic.Int64
 	for range n {
-		cs = append(cs, contender{lock: func(ctx context.Context) (func() error, error) {
-			<-turn
-			time.Sleep(d)
-			return func() error { turn <- struct{}{}; return nil }, nil
-		}})
+		cs = append(cs, contender{
+			lock: func(ctx context.Context) (func() error, error) {
+				queue.Add(1)
+				select {
+				case <-turn:
+				case <-ctx.Done():
+					queue.Add(-1)
+					return nil, ctx.Err()
+				}
+				time.Sleep(d)
+				return func() error { queue.Add(-1); turn <- struct{}{}; return nil }, nil
+			},
+			queued: func(context.Context) (int, error) { return int(queue.Load()), nil },
+		})
 	}
 	return cs
 }
@@ -35,6 +45,7 @@ func TestRace(t *testing.T) {
 		require.InDelta(t, time.Millisecond, f.per, float64(2*time.Microsecond))
 		require.InDelta(t, 1000, f.n, 1)
 		require.InDelta(t, 1, f.share, 0.01)
+		require.InDelta(t, 1000, f.turns, 1)
 	})
 }
 
@@ -57,13 +68,32 @@ func TestRaceReportsTheFirstError(t *testing.T) {
 
 // A planted defect: a lock that lets two in is not fast but broken.
 func TestRaceWithTwoHolders(t *testing.T) {
-	var held atomic.Bool
-	held.Store(true) // by the other
+	var r referee
+	r.held.Store(true) // by the other
 	free := contender{lock: func(context.Context) (func() error, error) { return func() error { return nil }, nil }}
-	require.ErrorContains(t, once(t.Context(), free, &held), "two holders")
-	held.Store(false)
-	require.NoError(t, once(t.Context(), free, &held))
-	require.False(t, held.Load())
+	require.ErrorContains(t, r.once(t.Context(), 0, free), "two holders")
+	r.held.Store(false)
+	for _, i := range []int{0, 0, 1, 1, 1, 0} {
+		require.NoError(t, r.once(t.Context(), i, free))
+	}
+	require.False(t, r.held.Load())
+	require.EqualValues(t, 3, r.turns.Load())
+}
+
+// A peer that lets somebody wait for long does not make the measurement long.
+func TestRaceEndsWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		cs := append(local(1, time.Millisecond), contender{lock: func(ctx context.Context) (func() error, error) {
+			<-ctx.Done() // as api.Lock, which sleeps for seconds when it has lost a race
+			return nil, ctx.Err()
+		}})
+		f, err := race(t.Context(), cs, time.Second)
+		require.NoError(t, err)
+		require.Zero(t, f.share)
+		require.Zero(t, f.turns, "nobody else ever had it")
+		require.Less(t, time.Since(begin), 1200*time.Millisecond)
+	})
 }
 
 func TestShares(t *testing.T) {
@@ -87,6 +117,9 @@ func TestLatency(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, time.Millisecond, f.per)
 		require.Less(t, f.n, calls, "the warm-up does not count")
+		f, err = latency(t.Context(), 2*time.Second, func() (time.Duration, error) { time.Sleep(3 * time.Second); return time.Second, nil })
+		require.NoError(t, err)
+		require.Equal(t, figure{per: time.Second, n: 1}, f)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = latency(ctx, time.Second, nil)

@@ -15,29 +15,31 @@ import (
 // machine is what the absolute figures depend on.
 type machine struct {
 	date, processor, system, goVersion string
-	client, etcd                       string // versions
 	loadBefore, loadAfter              string
 }
 
-// describeMachine tells all but what only the server knows and only the end.
+// describeMachine tells all but what only the end knows.
 // What a system other than Linux does not tell in a file is "unknown".
 func describeMachine() machine {
-	m := machine{
+	return machine{
 		date:       time.Now().UTC().Format("2006-01-02 15:04 MST"),
 		processor:  fmt.Sprintf("%s, %d cores", processor(), runtime.NumCPU()),
 		system:     fmt.Sprintf("%s/%s, kernel %s", runtime.GOOS, runtime.GOARCH, file("/proc/sys/kernel/osrelease")),
 		goVersion:  runtime.Version(),
-		client:     "unknown",
 		loadBefore: load(),
 	}
+}
+
+// moduleVersion returns which version of a module this program has.
+func moduleVersion(path string) string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
-			if dep.Path == "go.etcd.io/etcd/client/v3" {
-				m.client = dep.Version
+			if dep.Path == path {
+				return dep.Version
 			}
 		}
 	}
-	return m
+	return "unknown"
 }
 
 func processor() string {

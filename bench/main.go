@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,8 +18,8 @@ import (
 )
 
 func main() {
-	if os.Getenv(envServer) != "" {
-		os.Exit(serve())
+	if kind := os.Getenv(envServer); kind != "" {
+		os.Exit(serve(kind))
 	}
 	s, err := parse(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -42,22 +41,24 @@ func main() {
 
 // settings are what the command line says.
 type settings struct {
-	endpoint string // of the user's etcd; empty for our own
-	runs     int
-	time     time.Duration // of one loop; other measurements take half of it
-	rows     []row
-	output   string
-	command  string
+	endpoints map[*backend]*string // of the user's servers; empty for our own
+	runs      int
+	time      time.Duration // of one loop; other measurements take half of it
+	rows      []row
+	output    string
+	command   string
 }
 
 func parse(args []string, usage io.Writer) (*settings, error) {
-	s := &settings{command: strings.Join(append([]string{"go -C bench run ."}, args...), " ")}
+	s := &settings{command: strings.Join(append([]string{"go -C bench run ."}, args...), " "), endpoints: map[*backend]*string{}}
 	var pattern string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
-	fs.StringVar(&s.endpoint, "etcd", "", "`URL` of an etcd that runs already; the benchmark writes below quorate-bench/")
+	for _, b := range backends {
+		s.endpoints[b] = fs.String(b.name, "", "`URL` of "+b.article+" that runs already; the benchmark writes below quorate-bench/")
+	}
 	fs.IntVar(&s.runs, "runs", 5, "how often everything is measured; no verdict with fewer than 5")
-	fs.DurationVar(&s.time, "time", 2*time.Second, "how long one loop runs; other measurements take half of it")
+	fs.DurationVar(&s.time, "time", time.Second, "how long one loop runs; other measurements take half of it")
 	fs.StringVar(&pattern, "rows", "", "measure only rows whose name matches this `regexp`")
 	fs.StringVar(&s.output, "o", "", "write the table as Markdown into this `file` too")
 	if err := fs.Parse(args); err != nil {
@@ -87,51 +88,4 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 		return nil, fmt.Errorf("-rows %q: matches none of %s", pattern, strings.Join(names, ", "))
 	}
 	return s, nil
-}
-
-// run measures, and prints the table to out and how far it is to progress.
-func (s *settings) run(ctx context.Context, out, progress io.Writer) (err error) {
-	began := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Fprintf(progress, "[%4.0fs] %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
-	m := describeMachine()
-	b := &bed{endpoint: s.endpoint}
-	where := "started by the user"
-	if b.endpoint == "" {
-		say("starting etcd")
-		srv, err := startServer(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { err = srv.close(err) }()
-		b.endpoint, where = srv.endpoint, "one member, data in "+filepath.Dir(srv.dir)
-	}
-	if m.etcd, err = b.version(ctx); err != nil {
-		return err
-	}
-	m.etcd += ", " + where
-	say("etcd %s at %s; warming up", m.etcd, b.endpoint)
-	if _, err := twoCommits(ctx, b, time.Second); err != nil {
-		return err
-	}
-
-	results := make([]result, len(s.rows))
-	for n := range s.runs {
-		for i, r := range s.rows {
-			sample, err := r.measure(ctx, b, s.time)
-			if err != nil {
-				return fmt.Errorf("run %d, row %s, %w", n+1, r.name, err)
-			}
-			results[i].row = r
-			results[i].samples = append(results[i].samples, sample)
-			say("run %d of %d, %s: %s", n+1, s.runs, r.name, sample)
-		}
-	}
-	m.loadAfter = load()
-	t := &table{machine: m, command: s.command, runs: s.runs, time: s.time, results: results}
-	if _, err := io.WriteString(out, t.text()); err != nil || s.output == "" {
-		return err
-	}
-	return os.WriteFile(s.output, []byte(t.markdown()), 0o644)
 }

@@ -28,7 +28,7 @@ var head = []string{
 	"row", "limit", "Quorate", "peer",
 	"Quorate / limit", "budget", "verdict",
 	"peer / Quorate", "budget", "verdict",
-	"fairness",
+	"fairness", "turns per second",
 }
 
 // cells are what the table shows of a result.
@@ -36,27 +36,37 @@ func (r *result) cells() []string {
 	duration := func(of func(sample) figure) string {
 		return summarize(over(r, func(s sample) time.Duration { return of(s).per })).String()
 	}
-	share := func(of func(sample) figure) string {
-		return short(median(over(r, func(s sample) float64 { return of(s).share })))
+	both := func(of func(figure) float64) string {
+		one := func(part func(sample) figure) string {
+			return short(median(over(r, func(s sample) float64 { return of(part(s)) })))
+		}
+		return one(func(s sample) figure { return s.ours }) + ", peer " + one(func(s sample) figure { return s.peer })
 	}
 	limit := func(s sample) figure { return s.limit }
 	ours := func(s sample) figure { return s.ours }
 	peer := func(s sample) figure { return s.peer }
 
 	ofLimit := over(r, func(s sample) float64 { return float64(s.ours.per) / float64(s.limit.per) })
-	ofPeer := over(r, func(s sample) float64 { return float64(s.peer.per) / float64(s.ours.per) })
 	const none = "–"
-	peerBudget, peerVerdict, fairness := none, none, none
-	if b := r.row.ofPeer; b != 0 {
-		peerBudget, peerVerdict = fmt.Sprintf("≥ %g", b), verdict(ofPeer, b, true)
+	limitBudget, limitVerdict, fairness, turns := none, none, none, none
+	if b := r.row.ofLimit; b != 0 {
+		limitBudget, limitVerdict = fmt.Sprintf("≤ %g", b), verdict(ofLimit, b, false)
 	}
-	if r.samples[0].ours.share+r.samples[0].peer.share != 0 {
-		fairness = share(ours) + ", peer " + share(peer)
+	peerTime, peerRatio, peerBudget, peerVerdict := none, none, none, none
+	if r.row.peer != nil {
+		ofPeer := over(r, func(s sample) float64 { return float64(s.peer.per) / float64(s.ours.per) })
+		peerTime, peerRatio = duration(peer), summarize(ofPeer).String()
+		if b := r.row.ofPeer; b != 0 {
+			peerBudget, peerVerdict = fmt.Sprintf("≥ %g", b), verdict(ofPeer, b, true)
+		}
+	}
+	if r.samples[0].ours.turns+r.samples[0].peer.turns != 0 {
+		fairness, turns = both(func(f figure) float64 { return f.share }), both(func(f figure) float64 { return f.turns })
 	}
 	return []string{
-		r.row.name, duration(limit), duration(ours), duration(peer),
-		summarize(ofLimit).String(), fmt.Sprintf("≤ %g", r.row.ofLimit), verdict(ofLimit, r.row.ofLimit, false),
-		summarize(ofPeer).String(), peerBudget, peerVerdict,
-		fairness,
+		r.row.name, duration(limit), duration(ours), peerTime,
+		summarize(ofLimit).String(), limitBudget, limitVerdict,
+		peerRatio, peerBudget, peerVerdict,
+		fairness, turns,
 	}
 }

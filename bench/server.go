@@ -16,17 +16,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
-	"time"
-
-	"github.com/quorate/quorate/adapters/embedded"
 )
 
-// envServer makes the program an etcd server.
+// envServer makes the program a server; its kind.
 const envServer = "QUORATE_BENCH_SERVER"
 
 // serve is the life of the child: a server until its standard input ends, which
 // is when the parent closes it or dies. Its data is below $TMPDIR.
-func serve() int {
+func serve(kind string) int {
 	signal.Ignore(os.Interrupt) // meant for the parent, which then ends us
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -34,20 +31,10 @@ func serve() int {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	srv, err := embedded.Start(ctx, &embedded.Options{
-		// etcd's own defaults, which for one member are not the package's.
-		Heartbeat: 100 * time.Millisecond,
-		Election:  time.Second,
-		Logger:    log,
-	})
-	if err != nil {
-		log.Error("start", "error", err)
-		return 1
-	}
-	fmt.Println(srv.Endpoints()[0])
-	<-ctx.Done()
-	if err := srv.Close(); err != nil {
-		log.Error("close", "error", err)
+	ready := func(endpoint string) { fmt.Println(endpoint) }
+	run := map[string]func(context.Context, *slog.Logger, func(string)) error{"etcd": serveEtcd, "consul": serveConsul}[kind]
+	if err := run(ctx, log, ready); err != nil {
+		log.Error("serve", "error", err)
 		return 1
 	}
 	return 0
@@ -55,23 +42,25 @@ func serve() int {
 
 // server is the child, as its parent sees it.
 type server struct {
+	title         string
 	endpoint, dir string
 	cmd           *exec.Cmd
 	stdin         io.Closer
 	words         bytes.Buffer // what it wrote to its standard error
 }
 
-func startServer(ctx context.Context) (*server, error) {
+// startServer starts a child of a kind that serve knows.
+func startServer(ctx context.Context, kind, title string, env ...string) (*server, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cmd: exec.Command(exe)}
+	s := &server{title: title, cmd: exec.Command(exe)}
 	// A directory around the child's own, in case that the child is killed.
 	if s.dir, err = os.MkdirTemp(dataDir(), "quorate-bench-"); err != nil {
 		return nil, err
 	}
-	s.cmd.Env = append(os.Environ(), envServer+"=1", "TMPDIR="+s.dir)
+	s.cmd.Env = append(append(os.Environ(), envServer+"="+kind, "TMPDIR="+s.dir), env...)
 	s.cmd.Stderr = &s.words
 	stdout, err := s.start()
 	if err != nil {
@@ -82,7 +71,7 @@ func startServer(ctx context.Context) (*server, error) {
 	defer context.AfterFunc(ctx, func() { _ = s.stdin.Close() })()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return nil, s.close(fmt.Errorf("etcd did not start: %w", cmp.Or(context.Cause(ctx), err)))
+		return nil, s.close(fmt.Errorf("%s did not start: %w", title, cmp.Or(context.Cause(ctx), err)))
 	}
 	s.endpoint = strings.TrimSpace(line)
 	return s, nil
@@ -103,11 +92,11 @@ func (s *server) start() (stdout io.Reader, err error) {
 func (s *server) close(err error) error {
 	_ = s.stdin.Close()
 	if ended := s.cmd.Wait(); ended != nil {
-		err = errors.Join(err, fmt.Errorf("etcd: %w", ended))
+		err = errors.Join(err, fmt.Errorf("%s: %w", s.title, ended))
 	}
 	err = errors.Join(err, os.RemoveAll(s.dir))
 	if err != nil && s.words.Len() > 0 {
-		err = fmt.Errorf("%w\netcd's last words:\n%s", err, bytes.TrimSpace(s.words.Bytes()))
+		err = fmt.Errorf("%w\n%s's last words:\n%s", err, s.title, bytes.TrimSpace(s.words.Bytes()))
 	}
 	return err
 }

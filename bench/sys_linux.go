@@ -18,3 +18,7 @@ func dataDir() string {
 	}
 	return os.TempDir()
 }
+
+// dieWithParent has the kernel kill a process when the thread that started it
+// ends, in case that we are killed.
+var dieWithParent = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

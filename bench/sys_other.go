@@ -5,7 +5,13 @@
 
 package main
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // dataDir returns where the server's data goes.
 func dataDir() string { return os.TempDir() }
+
+// dieWithParent is nothing here: what we start outlives us if we are killed.
+var dieWithParent *syscall.SysProcAttr
