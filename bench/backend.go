@@ -20,7 +20,8 @@ type backend struct {
 
 	start   func(ctx context.Context, progress io.Writer) (*server, error)
 	version func(ctx context.Context, b *bed) (string, error)
-	clean   func(ctx context.Context, b *bed) error // after all rows; may be nil
+	prepare func(ctx context.Context, b *bed) error // before all rows; may be nil, like
+	clean   func(ctx context.Context, b *bed) error // after them
 
 	twoCommits measurement
 	seenCommit func(rest time.Duration) measurement
@@ -36,7 +37,7 @@ var etcdBackend = &backend{
 
 var consulBackend = &backend{
 	name: "consul", title: "Consul", article: "a Consul", module: "github.com/hashicorp/consul/api", peerName: "api.Lock", watcher: "a blocking query",
-	start: startConsul, version: consulVersion, clean: consulClean,
+	start: startConsul, version: consulVersion, prepare: consulPrepare, clean: consulClean,
 	twoCommits: consulTwoCommits, seenCommit: consulSeenCommit,
 	ours: quorateOnConsul, peer: apiLock,
 }

@@ -50,7 +50,7 @@ type settings struct {
 }
 
 func parse(args []string, usage io.Writer) (*settings, error) {
-	s := &settings{command: strings.Join(append([]string{"go -C bench run ."}, args...), " "), endpoints: map[*backend]*string{}}
+	s := &settings{command: "go -C bench run .", endpoints: map[*backend]*string{}}
 	var pattern string
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
@@ -64,6 +64,11 @@ func parse(args []string, usage io.Writer) (*settings, error) {
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name != "o" { // where the tables go is no part of what they say
+			s.command += " -" + f.Name + " " + f.Value.String()
+		}
+	})
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("argument %q: takes flags only", fs.Arg(0))
 	}

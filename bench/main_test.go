@@ -34,12 +34,12 @@ func TestParse(t *testing.T) {
 	require.Empty(t, *s.endpoints[etcdBackend])
 	require.Empty(t, *s.endpoints[consulBackend])
 
-	s, err = parse([]string{"-rows", "^etcd/loop/(2|8)$", "-etcd", "http://a:1", "-consul", "b:2"}, io.Discard)
+	s, err = parse([]string{"-rows", "^etcd/loop/(2|8)$", "-etcd", "http://a:1", "-consul", "b:2", "-o", "x.md"}, io.Discard)
 	require.NoError(t, err)
 	require.Len(t, s.rows, 2)
 	require.Equal(t, "http://a:1", *s.endpoints[etcdBackend])
 	require.Equal(t, "b:2", *s.endpoints[consulBackend])
-	require.Equal(t, "go -C bench run . -rows ^etcd/loop/(2|8)$ -etcd http://a:1 -consul b:2", s.command)
+	require.Equal(t, "go -C bench run . -consul b:2 -etcd http://a:1 -rows ^etcd/loop/(2|8)$", s.command)
 
 	for want, args := range map[string][]string{
 		"-runs 0: want at least 1":               {"-runs", "0"},

@@ -64,6 +64,11 @@ func (s *settings) runOn(ctx context.Context, rows []row, say func(format string
 	if clean := p.backend.clean; clean != nil {
 		defer func() { err = errors.Join(err, clean(ctx, b)) }()
 	}
+	if prepare := p.backend.prepare; prepare != nil {
+		if err := prepare(ctx, b); err != nil {
+			return p, err
+		}
+	}
 	if _, err := p.backend.twoCommits(ctx, b, time.Second); err != nil {
 		return p, err
 	}
