@@ -167,7 +167,7 @@ func (s *Session) receive(inc *Incarnation) {
 	for first := time.Now(); ; {
 		began := time.Now()
 		err := s.receiveInto(inc, seen)
-		if inc.life.Err() != nil {
+		if err == nil || inc.life.Err() != nil {
 			return
 		}
 		s.log.Warn("session inbox cannot be watched", "session", inc.id, "cause", err)
@@ -182,8 +182,8 @@ func (s *Session) receive(inc *Incarnation) {
 	}
 }
 
-// receiveInto is receive until it may not watch. It notes in seen what it has
-// delivered.
+// receiveInto is receive until it may not watch, or until the inbox has gone:
+// nil. It notes in seen what it has delivered.
 func (s *Session) receiveInto(inc *Incarnation, seen map[string]bool) error {
 	for view, err := range s.store.Watch(inc.life, inc.inbox) {
 		if err != nil {
@@ -196,7 +196,7 @@ func (s *Session) receiveInto(inc *Incarnation, seen map[string]bool) error {
 			if s.ctx.Err() == nil { // else it is us who gave it back
 				inc.end(errKeysGone)
 			}
-			continue
+			return nil // a watch of what is not there costs Consul more than one that waits
 		}
 		box, err := parseInbox(kv.Value)
 		if err != nil {

@@ -52,9 +52,18 @@ func (s *Store) probe(ctx context.Context) {
 	tick := time.NewTicker(s.opts.ProbeEvery)
 	defer tick.Stop()
 	leader, lost := "", false
+	// To make all queries anew is work for an agent that is merely slow, so it is
+	// given more time from one miss to the next, and less only once it is quick.
+	patience := s.patience
 	for {
 		i := s.using.Load()
-		now, err := s.leader(ctx, s.clients[i])
+		asked := time.Now()
+		now, err := s.leader(ctx, s.clients[i], patience)
+		if err != nil {
+			patience = min(2*patience, 4*s.patience)
+		} else if time.Since(asked) < patience/4 {
+			patience = max(patience/2, s.patience)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -80,8 +89,8 @@ func (s *Store) probe(ctx context.Context) {
 }
 
 // leader asks an agent which server leads. That takes no right.
-func (s *Store) leader(ctx context.Context, c *api.Client) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
+func (s *Store) leader(ctx context.Context, c *api.Client, patience time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return c.Status().LeaderWithQueryOptions(new(api.QueryOptions).WithContext(ctx))
 }
