@@ -110,6 +110,7 @@
 //     subtree is shown without those.
 //
 //   - One transaction can read about 60 subtrees.
+//
 //   - Consul walks over the keys that were deleted in the last 15 minutes when it
 //     reads a subtree, so a lock that was taken often in that time is slower.
 //
