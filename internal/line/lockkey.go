@@ -135,7 +135,11 @@ func (s *Slot) create(ctx context.Context, value string) error {
 		}
 		return err
 	}
-	kv, _ := res.Views[0].Get(s.key)
+	kv, there := res.Views[0].Get(s.key)
+	if !there || kv.Lease != s.inc.Lease() {
+		s.key = "" // it was ours, and went while that was settled
+		return fmt.Errorf("%w: lock key is gone again", adapters.ErrConflict)
+	}
 	s.created = kv.Created
 	return nil
 }

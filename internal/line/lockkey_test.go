@@ -134,6 +134,31 @@ func TestLockKeyUnknownOutcomes(t *testing.T) {
 			require.NoError(t, slot.Leave())
 		})
 	})
+	t.Run("answer to the take is lost, and the key goes while that is settled", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := newKeyBench()
+			l := b.line(t, b.session(t))
+			b.net.Inject(isTake, adaptertest.Fault{Lose: true, Times: 1})
+			reads := 0
+			b.net.Inject(func(c adaptertest.Call) bool {
+				if c.Method == "Read" && c.Name == "app/leader" {
+					if reads++; reads == 3 { // is it free, is it ours, and then: since when
+						_, err := b.mem.Commit(context.Background(), adapters.Tx{Then: []adapters.Op{adapters.Delete("app/leader")}})
+						if err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				return false
+			}, adaptertest.Fault{})
+			slot, err := l.Join(t.Context(), "v")
+			require.NoError(t, err)
+			kv, there := b.kv(t)
+			require.True(t, there)
+			require.Equal(t, Token(kv.Created), slot.Token())
+			require.NoError(t, slot.Leave())
+		})
+	})
 	t.Run("take is given up and lands late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newKeyBench()
