@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,8 +179,10 @@ func queued(t testing.TB, store *consul.Store, slots int) {
 }
 
 // TestConsulCrowdOfApiLock shows that the limit is there, with Consul's own
-// lock: from about the two hundredth on it cannot be taken, nor released.
+// lock: each hold has a query of its own, so from about the two hundredth on
+// none can be taken, and in a process that also waits none be released.
 func TestConsulCrowdOfApiLock(t *testing.T) {
+	const waits = 20
 	c := servers.StartConsul(t, 1)
 	var conns crowd
 	cfg := conns.config(c.Config(0))
@@ -198,8 +199,32 @@ func TestConsulCrowdOfApiLock(t *testing.T) {
 		if _, failed = l.Lock(nil); failed == nil {
 			locks = append(locks, l)
 		} else {
-			require.True(t, strings.Contains(failed.Error(), "429"), failed)
+			require.ErrorContains(t, failed, "429")
 		}
+	}
+
+	// Whoever waits comes again when refused, so no connection stays free.
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	refused := make(chan struct{}, 1)
+	for range waits {
+		wg.Go(func() {
+			opts := (&api.QueryOptions{WaitTime: time.Minute}).WithContext(ctx)
+			for ctx.Err() == nil {
+				_, meta, err := client.KV().Get("api/0", opts)
+				if err == nil {
+					opts.WaitIndex = meta.LastIndex
+					continue
+				}
+				select {
+				case refused <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	for range waits {
+		<-refused
 	}
 	var failed int
 	for _, l := range locks {
@@ -207,6 +232,8 @@ func TestConsulCrowdOfApiLock(t *testing.T) {
 			failed++
 		}
 	}
+	stop()
+	wg.Wait()
 	t.Logf("api.Lock: number %d failed, then %d of %d could not be unlocked", len(locks)+1, failed, len(locks))
 	require.Positive(t, failed)
 }
