@@ -66,7 +66,7 @@ func New(s *session.Session, name string, o *Options) (*Election, error) {
 //
 // When the term is lost, or f resigns, Lead campaigns again and runs f again.
 // Otherwise it returns what f returns; a nil that f returns after its term was
-// lost becomes session.ErrLost. It also returns when ctx ends or the session
+// lost becomes session.ErrLost, unless f had resigned. It also returns when ctx ends or the session
 // is closed.
 func (e *Election) Lead(ctx context.Context, f func(ctx context.Context, term *Term) error) error {
 	return e.line.Errorf("lead", e.line.Run(ctx, e.value, func(ctx context.Context, slot *line.Slot, stepDown func()) error {

@@ -144,6 +144,7 @@ type Work struct {
 	token      uint64
 	since      time.Time
 	stuck      bool // has been reported
+	lost       bool // has been told
 }
 
 // Begin registers work. It fails when the incarnation is over or closing.
@@ -182,8 +183,26 @@ func (w *Work) Done() {
 		inc.idle = nil
 	}
 	inc.mu.Unlock()
-	if p := w.place(nil); ours && p.Token != 0 && inc.Check() == nil {
-		inc.s.notify.place(inc.s.notify.obs.Release, p)
+	p := w.place(nil)
+	if !ours || p.Token == 0 {
+		return
+	}
+	if err := inc.Check(); err != nil {
+		w.lose(err)
+		return
+	}
+	inc.s.notify.place(inc.s.notify.obs.Release, p)
+}
+
+// lose tells the observer, once, that the place was lost: the session knows it,
+// or the work returns, whichever comes first.
+func (w *Work) lose(cause error) {
+	w.mu.Lock()
+	again := w.lost
+	w.lost = true
+	w.mu.Unlock()
+	if p := w.place(cause); !again && p.Token != 0 {
+		w.inc.s.notify.place(w.inc.s.notify.obs.Lose, p)
 	}
 }
 

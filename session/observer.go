@@ -14,7 +14,9 @@ import (
 //
 // They are called one at a time, in order, on a goroutine of the session, so a
 // slow observer delays what it hears but never a renewal or a hand-over. What
-// it hears carries the time at which it happened. Close waits for the last.
+// it hears carries the time at which it happened. Close waits for the last, but
+// not longer than Options.CloseTimeout: a function that calls Close itself has
+// to do so in a goroutine of its own, or Close waits for that long in vain.
 type Observer struct {
 	State   func(StateChange) // the session changed its state
 	Wait    func(Place)       // somebody began to wait for a place
@@ -48,8 +50,7 @@ type notifier struct {
 	obs  Observer
 	mu   sync.Mutex
 	todo []func()
-	busy bool
-	idle *sync.Cond
+	busy chan struct{} // closed when all has been told; nil while there is nothing to tell
 }
 
 func newNotifier(o *Observer) *notifier {
@@ -57,7 +58,6 @@ func newNotifier(o *Observer) *notifier {
 	if o != nil {
 		n.obs = *o
 	}
-	n.idle = sync.NewCond(&n.mu)
 	return n
 }
 
@@ -78,8 +78,8 @@ func (n *notifier) send(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.todo = append(n.todo, f)
-	if !n.busy {
-		n.busy = true
+	if n.busy == nil {
+		n.busy = make(chan struct{})
 		go n.drain()
 	}
 }
@@ -96,14 +96,19 @@ func (n *notifier) drain() {
 		}
 		n.mu.Lock()
 	}
-	n.busy = false
-	n.idle.Broadcast()
+	close(n.busy)
+	n.busy = nil
 }
 
-func (n *notifier) wait() {
+// told returns a channel that is closed when all has been told that was sent by
+// now.
+func (n *notifier) told() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for n.busy {
-		n.idle.Wait()
+	if n.busy == nil {
+		done := make(chan struct{})
+		close(done)
+		return done
 	}
+	return n.busy
 }

@@ -163,11 +163,11 @@ func (s *Session) Current(ctx context.Context) (*Incarnation, error) {
 // lease then ends by itself. Close can be called again, to wait once more.
 func (s *Session) Close() error {
 	s.stop()
-	timer := time.NewTimer(s.opts.CloseTimeout)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout)
+	defer cancel()
 	select {
 	case <-s.done:
-	case <-timer.C:
+	case <-ctx.Done():
 		// What is confirmed in the same moment is better news.
 		select {
 		case <-s.done:
@@ -175,11 +175,14 @@ func (s *Session) Close() error {
 			return s.closeTimedOut()
 		}
 	}
-	s.notify.wait()
+	select {
+	case <-s.notify.told():
+	case <-ctx.Done(): // an observer is stuck; the session is closed all the same
+	}
 	if s.abandoned != nil {
 		select {
 		case <-s.abandoned:
-		case <-timer.C:
+		case <-ctx.Done():
 			s.stopAbandoning()
 			<-s.abandoned
 			return s.closeTimedOut()

@@ -27,9 +27,7 @@ func (s *Session) run(inc *Incarnation) {
 			return
 		}
 		for _, w := range inc.outstanding() {
-			if p := w.place(cause); p.Token != 0 {
-				s.notify.place(s.notify.obs.Lose, p)
-			}
+			w.lose(cause)
 		}
 		if s.opts.Lease != "" {
 			s.abandon(inc, cause)

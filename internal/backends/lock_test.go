@@ -21,6 +21,7 @@ var lockScenarios = []scenario{
 	{"one holder in order of arrival", oneHolderInOrder},
 	{"two handles of one session exclude each other", twoHandles},
 	{"200 waiters drain in order", drain},
+	{"all user code is busy", userCodeBusy},
 	{"do", do},
 	{"do runs again after a loss", doAgain},
 	{"tokens increase", tokens},

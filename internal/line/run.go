@@ -22,7 +22,8 @@ import (
 // If the place was lost under f, or the session while queueing, or f stepped
 // down, Run queues again and runs f again. Otherwise it returns what f
 // returned. A nil of f after the place was lost is not passed on as success:
-// others may have been at work already.
+// others may have been at work already. Unless f had stepped down: then it was
+// done with that place anyway.
 func (l *Line) Run(ctx context.Context, value string, f func(ctx context.Context, s *Slot, stepDown func()) error) error {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
@@ -33,7 +34,7 @@ func (l *Line) Run(ctx context.Context, value string, f func(ctx context.Context
 			pause.Reset()
 			var lost error
 			err, lost, again = slot.run(ctx, f)
-			if lost != nil && err == nil {
+			if lost != nil && err == nil && !again {
 				return fmt.Errorf("function returned after its place was lost: %w", lost)
 			}
 			again = again || lost != nil
