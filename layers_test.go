@@ -133,7 +133,7 @@ var bans = []ban{
 		why:  "the session stands on the contract alone; primitives stand on it",
 	},
 	leaf("chaos"), leaf("examples"), leaf("bench"), leaf("internal/conformance"), leaf("internal/backends"), leaf("internal/interop"),
-	leaf("internal/locked"),
+	leaf("internal/locked"), leaf("internal/failures"),
 }
 
 // leaf bans imports of what is free to import anything.

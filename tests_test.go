@@ -55,6 +55,7 @@ var lacks = []string{
 	"only as a child of ",
 	"this kernel cannot ",
 	"a frozen child outlives its parent here",
+	"the clock cannot be set: ",
 }
 
 // skips finds tests that are skipped without need, or without a reason.

@@ -1,0 +1,121 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package failures
+
+import (
+	"context"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var cutScenarios = []scenario{
+	{
+		name: "link cut, no reset", what: "The holder's link swallows everything from one moment on, in both directions.",
+		on: allLocks, convicts: []*kind{theirLock},
+		run: heldThrough(func(_ *trial, l *link) { l.swallow(requests, answers) }),
+	},
+	{
+		name: "requests only", what: "The holder's link swallows what the holder says; answers would pass.",
+		on:  allLocks,
+		run: heldThrough(func(_ *trial, l *link) { l.swallow(requests) }),
+	},
+	{
+		// The server goes on hearing the renewals of one who does not know it.
+		name: "answers only", what: "The holder's link swallows the answers; renewals still arrive.",
+		on: allLocks, convicts: []*kind{theirLock},
+		run: answersCut,
+	},
+	{
+		name: "answers late by half a TTL, then cut", what: "Answers come half a TTL late for two TTLs, then the link swallows everything.",
+		on: allLocks, convicts: []*kind{theirLock},
+		run: heldThrough(func(tr *trial, l *link) { lateThenCut(tr, l, tr.site.TTL/2) }),
+	},
+	{
+		name: "answers late by 0.95 TTL, then cut", what: "The same with answers that come 0.95 TTL late.",
+		on: allLocks, convicts: []*kind{theirLock},
+		run: heldThrough(func(tr *trial, l *link) { lateThenCut(tr, l, tr.site.TTL*95/100) }),
+	},
+	{
+		name: "cut right after the grant", what: "The link swallows everything as soon as the lock is taken, before the first renewal.",
+		on: allLocks, convicts: []*kind{theirMutex, theirLock},
+		run: cutAfterGrant,
+	},
+	{
+		name: "SIGSTOP past the TTL, SIGCONT", what: "The holder's process, which works 20 ms between asking and writing, is stopped until the next one has written, and woken.",
+		on: allLocks, convicts: []*kind{theirMutex, theirLock},
+		run: stopped,
+	},
+}
+
+// heldThrough: one holds, another waits, and then the holder's link is hit.
+func heldThrough(hit func(*trial, *link)) func(*trial) {
+	return func(tr *trial) {
+		first, _, l := tr.holder()
+		second, _, _ := tr.waiter(context.Background())
+		// Some look at their lease once a second, so it matters when.
+		within(time.Duration(tr.round%3)*time.Second/3, nil)
+		hit(tr, l)
+		tr.next(first, second, now())
+	}
+}
+
+// next waits until the second has the lock, or the first lets go of it.
+func (tr *trial) next(first, second *party, since time.Duration) {
+	tr.Helper()
+	tr.gets(second)
+	tr.row.took(second.acquired - since)
+	tr.taken(first, second)
+}
+
+// lateThenCut lets answers come late for long enough that renewals are sent
+// and answered, and cuts the link.
+func lateThenCut(tr *trial, l *link, by time.Duration) {
+	l.delay(answers, by)
+	within(2*tr.site.TTL, nil)
+	l.swallow(requests, answers)
+}
+
+// answersCut ends with the link whole again: a holder whose renewals arrive
+// keeps the lock at the server for as long as he sends them, so the next one
+// gets it only when the first stops, or never.
+func answersCut(tr *trial) {
+	first, _, l := tr.holder()
+	second, _, _ := tr.waiter(context.Background())
+	l.swallow(answers)
+	since := now()
+	if within(tr.site.TTL+bound, first.over) {
+		tr.next(first, second, since)
+		return
+	}
+	if within(tr.expired()+2*time.Second, second.done) {
+		tr.next(first, second, since)
+		return
+	}
+	tr.row.fault("holds on, unable to hear that it has lost")
+}
+
+// cutAfterGrant cuts the link before any renewal was answered.
+func cutAfterGrant(tr *trial) {
+	next, _ := tr.contender()
+	late := make(chan struct{})
+	first, _, l := tr.holder(func(at *site) { at.Late = late })
+	l.swallow(requests, answers)
+	close(late)
+	since := now()
+	tr.next(first, tr.tries(context.Background(), next), since)
+}
+
+// stopped has a pause between asking and writing, which no clock can guard.
+func stopped(tr *trial) {
+	first := tr.process(20 * time.Millisecond)
+	tr.gets(first.party)
+	second, _, _ := tr.waiter(context.Background())
+	require.NoError(tr, first.stopProcess())
+	since := now()
+	tr.gets(second)
+	tr.eventually("a write", func() bool { return second.last.Load() > 0 })
+	require.NoError(tr, first.wakeProcess())
+	tr.next(first.party, second, since)
+}
