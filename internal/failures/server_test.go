@@ -35,11 +35,11 @@ var clusterScenarios = []serverScenario{
 // aloneScenarios hit a single server.
 var aloneScenarios = []serverScenario{
 	{scenario{
-		name: "the server restarts", what: "The only server is killed and started again well within the TTL.",
+		name: "the server restarts", what: "The only server is killed and started again well within the TTL, so that every connection, stream and blocking query is over.",
 		on: allLocks, convicts: []*kind{theirLock},
 	}, 1, restarts},
 	{scenario{
-		name: "compaction during a long wait", what: "A waiter's link is gone for a moment, in which the history that it waits in is compacted away.",
+		name: "compaction during a long wait", what: "A waiter's link is gone for a moment, in which the history that it waits in is compacted away. (etcd only: Consul keeps no history; what it has instead is above.)",
 		on: []*kind{oursOnEtcd, theirMutex, theirElection}, convicts: []*kind{theirMutex, theirElection},
 	}, 1, compacted},
 }

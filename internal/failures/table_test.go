@@ -96,6 +96,11 @@ A dash: there was none to measure. Quorate may not fail a row: no overlap, no st
 key left, no wait beyond a second. The one exception is a holder's key that somebody deletes
 by hand, which overrides the lock: there the token has to do.
 
+Not in the table, because it depends on the server's own timing and on nothing that a client
+does: a leader of etcd that was stopped and wakes may end leases that its successor has
+renewed ([decision 8](decisions/0008-etcd-can-end-a-lease-early.md)). Here members that hang
+wake when nobody holds anything.
+
 ## Summary
 
 | lock | scenarios | failed |

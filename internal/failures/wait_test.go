@@ -20,16 +20,16 @@ var waitScenarios = []scenario{
 	},
 	{
 		name: "session dies while it waits", what: "A waiter's lease is revoked at the server; four seconds later the holder gives the lock back.",
-		on: []*kind{oursOnEtcd, oursOnConsul, theirMutex, theirElection}, convicts: []*kind{theirMutex, theirElection},
+		on: kinds, convicts: []*kind{theirMutex, theirElection, theirLock},
 		run: sessionDies,
 	},
 	{
-		name: "middle waiter dies", what: "Of two who wait, the first is killed. Later the holder gives the lock back.",
+		name: "middle waiter dies", what: "Of two who wait, the first is killed. Later the holder gives the lock back. (api.Lock has no queue to have a middle.)",
 		on:  allQueues,
 		run: middleDies,
 	},
 	{
-		name: "waiter's key deleted by hand", what: "Of two who wait, the first one's key is deleted from outside. Then the holder gives the lock back.",
+		name: "waiter's key deleted by hand", what: "Of two who wait, the first one's key is deleted from outside. Then the holder gives the lock back. (A waiter of api.Lock has no key.)",
 		on: allQueues, convicts: []*kind{theirMutex, theirElection},
 		run: waiterRobbed,
 	},
