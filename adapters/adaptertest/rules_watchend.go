@@ -24,7 +24,7 @@ var watchEndRules = []rule{
 			defer cancel(nil)
 			t.endsWithCause(ctx, key, func() { cancel(errStop) }, 1)
 
-			ctx, stop := context.WithTimeoutCause(t.ctx, 100*time.Millisecond, errStop)
+			ctx, stop := context.WithTimeoutCause(t.ctx, 500*time.Millisecond, errStop)
 			defer stop()
 			t.endsWithCause(ctx, t.root, func() {}, 1)
 		},

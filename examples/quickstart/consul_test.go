@@ -34,12 +34,14 @@ func cleanConsul(t *testing.T, c *api.Client) {
 	require.Empty(t, sessions)
 }
 
-// TestConsul runs on a Consul that grants shorter leases than most, which end
-// after 4 s.
+// TestConsul runs on Consuls that grant shorter leases than most, which end
+// after 4 s. Each part has one of its own, to find nothing on it in the end.
 func TestConsul(t *testing.T) {
-	c := servers.StartConsul(t, 1)
-	endpoint := c.Endpoints()[0]
+	t.Parallel()
 	t.Run("all of it", func(t *testing.T) {
+		t.Parallel()
+		c := servers.StartConsul(t, 1)
+		endpoint := c.Endpoints()[0]
 		s := playAs(t, nil, "-consul", endpoint, "-ttl", "2s")
 		s.ends(60*time.Second, exitOK)
 		require.Regexp(t, allGood, s.output())
@@ -57,14 +59,18 @@ func TestConsul(t *testing.T) {
 		cleanConsul(t, c.Client(t, 0))
 	})
 	t.Run("without the fence", func(t *testing.T) {
-		s := playAs(t, nil, "-consul", strings.TrimPrefix(endpoint, "http://"), "-ttl", "1s", "-no-fence")
+		t.Parallel()
+		c := servers.StartConsul(t, 1)
+		s := playAs(t, nil, "-consul", strings.TrimPrefix(c.Endpoints()[0], "http://"), "-ttl", "1s", "-no-fence")
 		s.ends(60*time.Second, exitFailed)
 		require.Regexp(t, `\nVERDICT: FAILED - .*a late write of w\d to the schedule was accepted .*no late write of w\d was refused\n$`, s.output())
 		cleanConsul(t, c.Client(t, 0))
 	})
 	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		c := servers.StartConsul(t, 1)
 		for _, moment := range []string{"workers", "SIGSTOP to "} {
-			s := playAs(t, map[string]string{"CONSUL_HTTP_ADDR": endpoint}, "-consul", "env", "-ttl", "1s")
+			s := playAs(t, map[string]string{"CONSUL_HTTP_ADDR": c.Endpoints()[0]}, "-consul", "env", "-ttl", "1s")
 			s.sees(moment)
 			require.NoError(t, s.cmd.Process.Signal(os.Interrupt))
 			s.ends(5*time.Second, 128+int(syscall.SIGINT))
@@ -78,6 +84,7 @@ func TestConsul(t *testing.T) {
 // TestConsulTTL runs on a Consul with its own shortest TTL, of which one run
 // would take a minute.
 func TestConsulTTL(t *testing.T) {
+	t.Parallel()
 	c := servers.StartConsulWith(t, 1, &servers.ConsulOptions{Dev: true, SessionTTLMin: -1})
 	s := playAs(t, nil, "-consul", c.Endpoints()[0], "-ttl", "2s")
 	s.ends(10*time.Second, exitFailed)
@@ -97,6 +104,7 @@ func TestConsulTTL(t *testing.T) {
 // TestConsulFailover gives the address of a server that is down before that of
 // one that is not.
 func TestConsulFailover(t *testing.T) {
+	t.Parallel()
 	c := servers.StartConsul(t, 3)
 	c.Member(0).Kill()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -114,6 +122,7 @@ func TestConsulFailover(t *testing.T) {
 // TestConsulSecure runs on a Consul as a cautious user has it, by nothing but
 // the variables of consul.
 func TestConsulSecure(t *testing.T) {
+	t.Parallel()
 	c := servers.StartConsulWith(t, 1, &servers.ConsulOptions{Dev: true, ACL: true, TLS: true})
 	root := c.Client(t, 0)
 	token := func(name, rules string) string {
@@ -165,6 +174,7 @@ func TestConsulSecure(t *testing.T) {
 }
 
 func TestConsulUnreachable(t *testing.T) {
+	t.Parallel()
 	closed := servers.Reserve(t)
 	s := playAs(t, nil, "-consul", closed)
 	s.ends(10*time.Second, exitFailed)

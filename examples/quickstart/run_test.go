@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"flag"
 	"net"
 	"os"
 	"os/exec"
@@ -35,6 +36,11 @@ func TestMain(m *testing.M) {
 	}
 	if _, ok := os.LookupEnv(envRun); ok {
 		main()
+	}
+	// These tests wait for leases far more than they compute, and each has
+	// servers of its own. The command line can say otherwise.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		_ = f.Value.Set("5")
 	}
 	servers.Main(m)
 }
@@ -183,6 +189,7 @@ func clean(t *testing.T, c *clientv3.Client) {
 var allGood = regexp.MustCompile(`\nVERDICT: ok - one leader at a time, 0 lost updates, \d+ late writes? refused, 0 keys left\n$`)
 
 func TestInside(t *testing.T) {
+	t.Parallel()
 	s := playAs(t, nil)
 	s.ends(40*time.Second, exitOK)
 	require.Regexp(t, allGood, s.output())
@@ -198,6 +205,7 @@ func TestInside(t *testing.T) {
 }
 
 func TestWithoutFence(t *testing.T) {
+	t.Parallel()
 	s := playAs(t, nil, "-no-fence")
 	s.ends(40*time.Second, exitFailed)
 	require.Regexp(t, `\nVERDICT: FAILED - .*a late write of w\d to the schedule was accepted .*no late write of w\d was refused\n$`, s.output())
@@ -205,6 +213,7 @@ func TestWithoutFence(t *testing.T) {
 
 // TestOneMemberDown runs on a cluster of the user that is not at its best.
 func TestOneMemberDown(t *testing.T) {
+	t.Parallel()
 	e := servers.StartEtcd(t, 3)
 	e.Member(0).Kill()
 	s := playAs(t, nil, "-etcd", strings.Join(e.Endpoints(), ","))
@@ -223,6 +232,7 @@ func TestOneMemberDown(t *testing.T) {
 
 // TestReaderGone is "quickstart | head".
 func TestReaderGone(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	s := prepare(t, nil)
@@ -244,6 +254,7 @@ func TestReaderGone(t *testing.T) {
 // TestInterrupt ends a run on servers of the user at several moments: when all
 // work, when one is dead whose lease still runs, and when one is frozen.
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	e := servers.StartEtcd(t, 1)
 	for _, moment := range []string{"workers", "leads with token", "SIGKILL to ", "SIGSTOP to "} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
@@ -270,6 +281,7 @@ func TestInterrupt(t *testing.T) {
 
 // TestKilled kills the program itself: no worker survives it, frozen or not.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	s := playAs(t, nil)
 	s.sees("SIGSTOP to ")
 	pids := s.pids()
@@ -292,6 +304,7 @@ func gone(pid int) bool {
 
 // TestWorkerEndsByItself: the program must not take that for part of the show.
 func TestWorkerEndsByItself(t *testing.T) {
+	t.Parallel()
 	s := playAs(t, nil)
 	s.sees("leads with token")
 	require.NoError(t, syscall.Kill(s.pids()[0], syscall.SIGKILL))
@@ -309,10 +322,14 @@ func silentPort(t *testing.T) string {
 }
 
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	silent := silentPort(t)
 	closed := servers.Reserve(t)
+	runs := make(map[string]*show) // at once: all they do is wait
 	for _, ep := range []string{"http://" + closed, "https://" + closed, "http://" + silent, "https://" + silent} {
-		s := playAs(t, map[string]string{"ETCDCTL_ENDPOINTS": ep})
+		runs[ep] = playAs(t, map[string]string{"ETCDCTL_ENDPOINTS": ep})
+	}
+	for ep, s := range runs {
 		s.ends(10*time.Second, exitFailed)
 		require.Contains(t, s.output(), "no etcd answers at "+ep+" (from ETCDCTL_ENDPOINTS)")
 	}

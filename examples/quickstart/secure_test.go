@@ -160,6 +160,7 @@ func startSecure(t *testing.T) (dir, endpoint string, root *clientv3.Client) {
 // TestSecure runs on a cluster as a cautious user has it, by nothing but the
 // variables of etcdctl. It has etcd's own timers.
 func TestSecure(t *testing.T) {
+	t.Parallel()
 	dir, endpoint, root := startSecure(t)
 	vars := func(user, ca string) map[string]string {
 		return map[string]string{

@@ -20,6 +20,7 @@ import (
 // TestConsulAdopt: a session that the program has already carries our locks, if
 // it keeps the rules of a lease, and lives on after us.
 func TestConsulAdopt(t *testing.T) {
+	t.Parallel()
 	c := servers.StartConsul(t, 1)
 	client := c.Client(t, 0)
 	store := few(t, c, consul.DefaultNode, 0)

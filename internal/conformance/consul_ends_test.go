@@ -200,10 +200,12 @@ func few(t testing.TB, c *servers.Consul, node string, members ...int) *consul.S
 func TestConsulAgentLeaves(t *testing.T) {
 	c := servers.StartConsulWith(t, 1, &servers.ConsulOptions{Clients: 1})
 	for round := range rounds() {
+		if round > 0 {
+			c.Member(1).Restart()
+			require.NoError(t, c.Ready(within(t, patience)))
+		}
 		name := fmt.Sprint("leaves-", round)
 		t.Run(name, func(t *testing.T) { nodeGoes(t, c, name, 1, c.Member(1).Terminate) })
-		c.Member(1).Restart()
-		require.NoError(t, c.Ready(within(t, patience)))
 	}
 }
 
@@ -211,14 +213,17 @@ func TestConsulAgentLeaves(t *testing.T) {
 // catalog, with all sessions made there.
 func TestConsulServerReaped(t *testing.T) {
 	c := servers.StartConsulWith(t, 3, &servers.ConsulOptions{CleanupDead: true})
+	var victim int
 	for round := range rounds() {
+		if round > 0 {
+			c.Member(victim).Restart()
+			require.NoError(t, c.Ready(within(t, patience)))
+		}
 		leader, err := c.Leader(within(t, patience))
 		require.NoError(t, err)
-		victim := (leader + 1) % 3
+		victim = (leader + 1) % 3
 		name := fmt.Sprint("reaped-", round)
 		t.Run(name, func(t *testing.T) { nodeGoes(t, c, name, victim, c.Member(victim).Kill) })
-		c.Member(victim).Restart()
-		require.NoError(t, c.Ready(within(t, patience)))
 	}
 }
 

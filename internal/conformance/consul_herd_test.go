@@ -19,6 +19,7 @@ import (
 // for a while. Whoever then takes it for dead, and asks everything anew, makes it
 // worse; all have to get through.
 func TestConsulHerd(t *testing.T) {
+	t.Parallel()
 	const processes, each = 20, 8
 	c := servers.StartConsul(t, 1)
 	got := make(chan error, processes*each)

@@ -25,6 +25,7 @@ import (
 // and when it wakes, and believes for a moment that it still leads, no read of
 // ours shows what it knows.
 func TestConsulLeaderFrozen(t *testing.T) {
+	t.Parallel()
 	const rounds, deadline, late = 4, 300 * time.Millisecond, 500 * time.Millisecond
 	c := servers.StartConsul(t, 3)
 	const key = "frozen/k"

@@ -21,14 +21,23 @@ import (
 // cluster, whose followers pass on what they are asked.
 
 func TestConsulDev(t *testing.T) {
+	t.Parallel()
 	consulSuite(t, servers.StartConsulWith(t, 1, &servers.ConsulOptions{Dev: true}))
 }
 
-func TestConsulSingle(t *testing.T) { consulSuite(t, servers.StartConsul(t, 1)) }
+func TestConsulSingle(t *testing.T) {
+	t.Parallel()
+	consulSuite(t, servers.StartConsul(t, 1))
+}
 
-func TestConsulCluster(t *testing.T) { consulSuite(t, servers.StartConsul(t, 3)) }
+func TestConsulCluster(t *testing.T) {
+	t.Parallel()
+	consulSuite(t, servers.StartConsul(t, 3))
+}
 
 func consulSuite(t *testing.T, c *servers.Consul) {
+	busy.Lock()
+	defer busy.Unlock()
 	var next atomic.Int32
 	adaptertest.Run(t, func(t *testing.T) adaptertest.Backend {
 		at := int(next.Add(1)) % len(c.Servers())

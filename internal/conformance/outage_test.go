@@ -59,67 +59,76 @@ var contexts = map[string]func(context.Context, time.Duration) (ctx context.Cont
 // TestCallsEndWithContext: absent or mute, a server does not hold a call longer
 // than its context lasts, and the caller sees its own reason.
 func TestCallsEndWithContext(t *testing.T) {
-	cluster := servers.StartEtcd(t, 1)
+	t.Parallel()
 	for _, state := range []string{"swallowed", "cut", "killed"} {
-		l := proxy(t, cluster.Endpoints()[0])
-		store, _, _ := open(t, []string{l.addr}, &etcd.Options{ProbeEvery: etcd.MinProbeEvery})
-		lease, err := store.Grant(t.Context(), time.Second)
-		require.NoError(t, err)
-		switch state {
-		case "swallowed":
-			l.swallow(true)
-		case "cut":
-			l.cut(true)
-		case "killed":
-			cluster.Member(0).Kill()
-		}
-		for _, c := range []struct {
-			what    string
-			unknown bool
-			call    func(context.Context) error
-		}{
-			{"commit", true, func(ctx context.Context) error { _, err := store.Commit(ctx, create("k")); return err }},
-			{"commit that reads", false, func(ctx context.Context) error {
-				_, err := store.Commit(ctx, adapters.Tx{Reads: []string{"k"}})
-				return err
-			}},
-			{"read", false, func(ctx context.Context) error { _, err := store.Read(ctx, "k"); return err }},
-			{"watch", false, func(ctx context.Context) error {
-				var errs []error
-				for _, err := range store.Watch(ctx, "k") {
-					errs = append(errs, err)
-				}
-				require.Len(t, errs, 1)
-				return errs[0]
-			}},
-			{"grant", true, func(ctx context.Context) error { _, err := store.Grant(ctx, time.Second); return err }},
-			{"renew", false, func(ctx context.Context) error { _, err := store.Renew(ctx, lease.ID); return err }},
-			{"revoke", true, func(ctx context.Context) error { return store.Revoke(ctx, lease.ID) }},
-		} {
-			for how, patient := range contexts {
-				ctx, want, cancel := patient(t.Context(), 300*time.Millisecond)
-				began := time.Now()
-				err := c.call(ctx)
-				took := time.Since(began)
-				require.Equal(t, c.unknown, errors.Is(err, adapters.ErrUnknown), "%s, %s, %s: %v", state, c.what, how, err)
-				require.Less(t, took, 300*time.Millisecond+time.Second, "%s, %s, %s", state, c.what, how)
-				// A connection that breaks under a call is an answer too.
-				if ctx.Err() == nil {
-					require.Error(t, err)
-					require.NotEqual(t, "swallowed", state)
-				} else {
-					require.ErrorIs(t, err, want, "%s, %s, %s", state, c.what, how)
-				}
-				cancel()
-			}
-		}
-		l.swallow(false)
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			callsEnd(t, state)
+		})
 	}
+}
+
+func callsEnd(t *testing.T, state string) {
+	cluster := servers.StartEtcd(t, 1)
+	l := proxy(t, cluster.Endpoints()[0])
+	store, _, _ := open(t, []string{l.addr}, &etcd.Options{ProbeEvery: etcd.MinProbeEvery})
+	lease, err := store.Grant(t.Context(), time.Second)
+	require.NoError(t, err)
+	switch state {
+	case "swallowed":
+		l.swallow(true)
+	case "cut":
+		l.cut(true)
+	case "killed":
+		cluster.Member(0).Kill()
+	}
+	for _, c := range []struct {
+		what    string
+		unknown bool
+		call    func(context.Context) error
+	}{
+		{"commit", true, func(ctx context.Context) error { _, err := store.Commit(ctx, create("k")); return err }},
+		{"commit that reads", false, func(ctx context.Context) error {
+			_, err := store.Commit(ctx, adapters.Tx{Reads: []string{"k"}})
+			return err
+		}},
+		{"read", false, func(ctx context.Context) error { _, err := store.Read(ctx, "k"); return err }},
+		{"watch", false, func(ctx context.Context) error {
+			var errs []error
+			for _, err := range store.Watch(ctx, "k") {
+				errs = append(errs, err)
+			}
+			require.Len(t, errs, 1)
+			return errs[0]
+		}},
+		{"grant", true, func(ctx context.Context) error { _, err := store.Grant(ctx, time.Second); return err }},
+		{"renew", false, func(ctx context.Context) error { _, err := store.Renew(ctx, lease.ID); return err }},
+		{"revoke", true, func(ctx context.Context) error { return store.Revoke(ctx, lease.ID) }},
+	} {
+		for how, patient := range contexts {
+			ctx, want, cancel := patient(t.Context(), 300*time.Millisecond)
+			began := time.Now()
+			err := c.call(ctx)
+			took := time.Since(began)
+			require.Equal(t, c.unknown, errors.Is(err, adapters.ErrUnknown), "%s, %s, %s: %v", state, c.what, how, err)
+			require.Less(t, took, 300*time.Millisecond+time.Second, "%s, %s, %s", state, c.what, how)
+			// A connection that breaks under a call is an answer too.
+			if ctx.Err() == nil {
+				require.Error(t, err)
+				require.NotEqual(t, "swallowed", state)
+			} else {
+				require.ErrorIs(t, err, want, "%s, %s, %s", state, c.what, how)
+			}
+			cancel()
+		}
+	}
+	l.swallow(false)
 }
 
 // TestCommitDuringKill kills the server under a stream of commits. What was
 // reported must be true: nil and ErrUnknown may be there, the rest may not.
 func TestCommitDuringKill(t *testing.T) {
+	t.Parallel()
 	cluster := servers.StartEtcd(t, 1)
 	store, _, _ := open(t, cluster.Endpoints(), nil)
 	reported := make(map[string]error)
@@ -154,7 +163,8 @@ func TestCommitDuringKill(t *testing.T) {
 // TestRenewLeavesFrozenMember: renewals with a deadline of their own find a
 // member that answers; a lease of 2 s lives through any one member's freeze.
 func TestRenewLeavesFrozenMember(t *testing.T) {
-	cluster := servers.StartEtcd(t, 3)
+	t.Parallel()
+	cluster := servers.StartEtcdWith(t, 3, calm)
 	store, _, _ := open(t, cluster.Endpoints(), nil)
 	met := 0
 	for i, m := range cluster.Members() {

@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/quorate/quorate/adapters/adaptertest"
@@ -19,17 +20,30 @@ func TestEtcdInProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: starts a real etcd")
 	}
+	t.Parallel()
 	srv, err := embedded.Start(t.Context(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, srv.Close()) })
 	suite(t, srv.Endpoints())
 }
 
-func TestEtcdSingle(t *testing.T) { suite(t, servers.StartEtcd(t, 1).Endpoints()) }
+func TestEtcdSingle(t *testing.T) {
+	t.Parallel()
+	suite(t, servers.StartEtcd(t, 1).Endpoints())
+}
 
-func TestEtcdCluster(t *testing.T) { suite(t, servers.StartEtcd(t, 3).Endpoints()) }
+func TestEtcdCluster(t *testing.T) {
+	t.Parallel()
+	suite(t, servers.StartEtcdWith(t, 3, calm).Endpoints())
+}
+
+// busy is held by the suite whose rules run one after the other, as fast as
+// they can. Those that wait for leases come later, beside the next suite.
+var busy sync.Mutex
 
 func suite(t *testing.T, endpoints []string) {
+	busy.Lock()
+	defer busy.Unlock()
 	adaptertest.Run(t, func(t *testing.T) adaptertest.Backend {
 		store, _, traffic := open(t, endpoints, nil)
 		return adaptertest.Backend{Store: store, Calls: traffic.calls}

@@ -21,6 +21,7 @@ import (
 // TestWatchAcrossCompaction cuts a watch off, changes what it watches, drops
 // that history, and lets it return: it has to read the state anew.
 func TestWatchAcrossCompaction(t *testing.T) {
+	t.Parallel()
 	cluster := servers.StartEtcd(t, 1)
 	direct := cluster.Client(t)
 	l := proxy(t, cluster.Endpoints()[0])
@@ -60,7 +61,8 @@ func TestWatchAcrossCompaction(t *testing.T) {
 // TestWatchThroughSilence: a link that swallows everything, without an error,
 // is noticed, and so is its return.
 func TestWatchThroughSilence(t *testing.T) {
-	cluster := servers.StartEtcd(t, 2)
+	t.Parallel()
+	cluster := servers.StartEtcdWith(t, 2, calm)
 	direct := cluster.Client(t)
 	eps := cluster.Endpoints()
 	bad := proxy(t, eps[0])
@@ -85,8 +87,9 @@ func TestWatchThroughSilence(t *testing.T) {
 // watch must show a later change within five seconds, an election of the
 // cluster's leader included; without probes it does not.
 func TestWatchLeavesFrozenMember(t *testing.T) {
+	t.Parallel()
 	const bound = 5 * time.Second
-	cluster := servers.StartEtcd(t, 3)
+	cluster := servers.StartEtcdWith(t, 3, calm)
 	probed, _, traffic := open(t, cluster.Endpoints(), &etcd.Options{ProbeEvery: 600 * time.Millisecond})
 	blind, _, _ := open(t, cluster.Endpoints(), &etcd.Options{ProbeEvery: time.Hour})
 	ctx, stop := context.WithCancel(t.Context())
@@ -119,6 +122,7 @@ func TestWatchLeavesFrozenMember(t *testing.T) {
 // TestManyWatches: however many watches a Store has, they share one stream and
 // no connection is added; probes cost one message for all.
 func TestManyWatches(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	cluster := servers.StartEtcd(t, 1)
 	direct := cluster.Client(t)
