@@ -33,7 +33,7 @@ import (
 func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
 	conds := tx.If
 	pause := newBackOff(inc.ttl)
-	for {
+	for unknown := 0; ; {
 		if err := inc.Check(); err != nil {
 			return adapters.Result{}, err
 		}
@@ -65,6 +65,8 @@ func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Re
 			if landed {
 				return res, nil
 			}
+			unknown++
+			inc.breakStep(ctx, unknown)
 		default:
 			// Nothing was written and nothing will be, so a backend that does
 			// not answer now can be asked again.
@@ -87,6 +89,17 @@ func (inc *Incarnation) attempt(ctx context.Context, tx adapters.Tx) (adapters.R
 	ctx, done := inc.bounded(ctx)
 	defer done()
 	return inc.s.store.Commit(ctx, tx)
+}
+
+// breakStep makes none, one or two calls that nobody needs. Clients take turns
+// with the servers; if one of them hangs, and a write with all that settles it
+// makes as many calls as a turn has servers, each try would meet that one.
+func (inc *Incarnation) breakStep(ctx context.Context, try int) {
+	for range try % 3 {
+		ctx, done := inc.bounded(ctx)
+		_, _ = inc.s.store.Read(ctx, inc.key)
+		done()
+	}
 }
 
 // bounded limits ctx to one call's deadline and to the incarnation's life.
@@ -200,9 +213,7 @@ func (inc *Incarnation) rewrite(fence adapters.Rev) (mod adapters.Rev, err error
 			return err
 		}
 		// Nobody else writes the key: an earlier try of ours was applied.
-		ctx, done := inc.bounded(inc.life)
-		defer done()
-		view, err := inc.s.store.Read(ctx, inc.key)
+		view, err := inc.read(inc.life, inc.key)
 		if err != nil {
 			return err
 		}

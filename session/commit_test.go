@@ -5,6 +5,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,6 +78,32 @@ func TestLateWriteLeavesNoOrphan(t *testing.T) {
 		require.NoError(t, s.Close())
 		b.requireEmpty(t)
 	})
+}
+
+// A client takes turns with the servers, and one of them hangs: a write, and what
+// settles it, may not keep in step with that for ever.
+func TestOneOfTwoServersHangs(t *testing.T) {
+	for name, hangs := range map[string]adaptertest.Fault{
+		"requests are lost": {Before: time.Hour},
+		"answers are lost":  {After: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for first := range 2 {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBench()
+					inc := current(t, b.open(t, session.Options{}))
+					turn := first
+					b.faults.Inject(func(adaptertest.Call) bool { turn++; return turn%2 == 0 }, hangs)
+					for i := range 10 {
+						ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+						_, err := inc.Commit(ctx, create(inc, fmt.Sprint("quorate/x/", i)))
+						cancel()
+						require.NoError(t, err)
+					}
+				})
+			}
+		})
+	}
 }
 
 // The rewrite of the session key that settles an outcome can itself get lost.
