@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/adapters"
 )
@@ -33,7 +34,7 @@ import (
 func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
 	conds := tx.If
 	pause := newBackOff(inc.ttl)
-	for unknown := 0; ; {
+	for {
 		if err := inc.Check(); err != nil {
 			return adapters.Result{}, err
 		}
@@ -65,8 +66,7 @@ func (inc *Incarnation) Commit(ctx context.Context, tx adapters.Tx) (adapters.Re
 			if landed {
 				return res, nil
 			}
-			unknown++
-			inc.breakStep(ctx, unknown)
+			inc.passHung(ctx)
 		default:
 			// Nothing was written and nothing will be, so a backend that does
 			// not answer now can be asked again.
@@ -91,14 +91,33 @@ func (inc *Incarnation) attempt(ctx context.Context, tx adapters.Tx) (adapters.R
 	return inc.s.store.Commit(ctx, tx)
 }
 
-// breakStep makes none, one or two calls that nobody needs. Clients take turns
-// with the servers; if one of them hangs, and a write with all that settles it
-// makes as many calls as a turn has servers, each try would meet that one.
-func (inc *Incarnation) breakStep(ctx context.Context, try int) {
-	for range try % 3 {
-		ctx, done := inc.bounded(ctx)
-		_, _ = inc.s.store.Read(ctx, inc.key)
-		done()
+// passHung is called when a call got no answer, and the next one should not meet
+// the same server. Clients take turns with the servers; if one of them hangs,
+// what follows on a call that was answered, on a client of two servers, meets
+// that one again, each time. So calls that nobody needs are made until one is
+// not answered soon: that one has taken the turn of the server that hangs.
+func (inc *Incarnation) passHung(ctx context.Context) {
+	const servers = 3 // more of them are seldom, and each try shifts the turns
+	for range servers {
+		answered := make(chan struct{})
+		if !inc.s.spawn(func() {
+			defer close(answered)
+			ctx, done := inc.bounded(inc.life)
+			defer done()
+			_, _ = inc.s.store.Read(ctx, inc.key)
+		}) {
+			return
+		}
+		soon := time.NewTimer(inc.s.callTimeout(inc.ttl) / 10)
+		select {
+		case <-answered:
+			soon.Stop()
+		case <-soon.C:
+			return
+		case <-ctx.Done():
+			soon.Stop()
+			return
+		}
 	}
 }
 
@@ -122,6 +141,7 @@ func (inc *Incarnation) settleTx(ctx context.Context, tx adapters.Tx, fence adap
 	if err := inc.awaitSettled(ctx); err != nil {
 		return adapters.Result{}, false, err
 	}
+	inc.passHung(ctx)
 	op := tx.Then[0]
 	view, err := inc.read(ctx, op.Key)
 	if err != nil {
