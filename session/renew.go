@@ -44,6 +44,9 @@ func (s *Session) renew(inc *Incarnation) {
 			}
 			s.log.Debug("session renewal failed", "session", inc.id, "cause", err)
 			wait = pause.NextBackOff()
+			if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errUnhealthy) {
+				inc.passHung(inc.life)
+			}
 		}
 	}
 }
