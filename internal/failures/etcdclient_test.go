@@ -38,6 +38,12 @@ func dialEtcd(at site) (*etcdClient, error) {
 				return nil, err
 			}
 			return etcdStream{s, c, at.Late, method}, nil
+		}), grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			err := invoke(ctx, method, req, reply, cc, opts...)
+			if at.Granted != nil && method == pb.Lease_LeaseGrant_FullMethodName {
+				at.Granted()
+			}
+			return err
 		})},
 	})
 	return c, err

@@ -110,6 +110,7 @@ func (r *row) judge(t *testing.T, s scenario, k *kind) {
 	t.Log(s.name + " | " + strings.Join(r.cells(), " | "))
 	if k.ours {
 		assert.Empty(t, r.verdict())
+		assert.True(t, r.held || r.waited || r.next, "nothing was measured")
 	} else if slices.Contains(s.convicts, k) {
 		assert.NotEmpty(t, r.verdict(), "this peer is known to fail here: the suite does not see it")
 	}

@@ -37,6 +37,11 @@ type site struct {
 	// Late keeps the first renewal from being sent until it is closed
 	// (concurrency only): it is on its way when the link is cut.
 	Late <-chan struct{} `json:"-"`
+	// Margin is that of the session; 0 is its own default (ours only).
+	Margin time.Duration
+	// Granted is called when the answer to the grant of a lease has come, before
+	// the client sees it (etcd only).
+	Granted func() `json:"-"`
 	// Acquiring is called before the request that takes the lock is sent
 	// (api.Lock only, which first looks whether it is free).
 	Acquiring func() `json:"-"`

@@ -53,6 +53,9 @@ func (l *link) swallow(directions ...string) {
 	}
 }
 
+// way is the part of the link that leads to one of the endpoints.
+func (l *link) way(i int) *link { return &link{proxies: l.proxies[i : i+1]} }
+
 // delay holds up what goes in a direction. What is held up at heal arrives then.
 func (l *link) delay(direction string, by time.Duration) {
 	l.add(&toxics.LatencyToxic{Latency: by.Milliseconds()}, "latency", direction)

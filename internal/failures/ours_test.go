@@ -74,7 +74,7 @@ type ours struct {
 func openOurs(at site, store adapters.Store, closeClient func() error, watches func() int64) (contender, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s, err := session.Open(ctx, store, &session.Options{Prefix: at.Prefix, TTL: at.TTL})
+	s, err := session.Open(ctx, store, &session.Options{Prefix: at.Prefix, TTL: at.TTL, Margin: at.Margin})
 	if err != nil {
 		return nil, errors.Join(err, closeClient())
 	}

@@ -31,6 +31,16 @@ var outcomeScenarios = []scenario{
 		on:  allLocks,
 		run: releaseLate,
 	},
+	{
+		name: "release: request lost", what: "The holder's release never arrives; a second later the link is whole again, and he asks for the lock again.",
+		on:  allLocks,
+		run: releaseLost,
+	},
+	{
+		name: "acquire: applied after it was given up", what: "There are two ways to the server. The taking is held up on one, done over the other, and given back; then what was held up arrives. (Ours only: the peers do not try again.)",
+		on:  []*kind{oursOnEtcd, oursOnConsul},
+		run: acquireTwice,
+	},
 }
 
 // ended measures how long after then a try has ended.
@@ -47,11 +57,13 @@ func (tr *trial) ended(p *party, then time.Duration) {
 // notes it if that takes longer than a wait may.
 func (tr *trial) free(c contender) {
 	tr.Helper()
+	since := now()
 	p := tr.tries(tr.until(bound), c)
 	if !within(bound, p.done) || !p.has() {
 		tr.row.fault("nobody can have the lock: a key is left behind a live session")
 		return
 	}
+	tr.row.passed(p.acquired - since)
 	require.NoError(tr, p.gives(tr.ctx()))
 }
 
@@ -114,9 +126,42 @@ func releaseLate(tr *trial) {
 	tr.again(first, second, c)
 }
 
+func releaseLost(tr *trial) {
+	tr.site.TTL = calm
+	first, c, l := tr.holder()
+	second, _, _ := tr.waiter(context.Background())
+	l.swallow(requests)
+	tr.releases(first)
+	require.False(tr, within(time.Second, second.done), "the request was not lost")
+	l.heal()
+	tr.ended(second, now())
+	tr.again(first, second, c)
+}
+
+func acquireTwice(tr *trial) {
+	tr.site.TTL = calm
+	other, _ := tr.contender()
+	tr.site.Endpoints = []string{tr.site.Endpoints[0], tr.site.Endpoints[0]}
+	c, l := tr.contender()
+	l.way(0).delay(requests, time.Minute)
+	for range 8 { // the client takes turns, so the first may go the good way
+		p := tr.tries(tr.ctx(), c)
+		stuck := !within(300*time.Millisecond, p.done)
+		tr.gets(p)
+		_ = p.gives(tr.ctx()) // which may be held up too
+		if stuck {
+			break
+		}
+	}
+	l.heal()
+	within(500*time.Millisecond, nil)
+	tr.free(other)
+}
+
 // releases has a holder give the lock back who waits half a second for an
 // answer; what his lock does after that is its own affair.
 func (tr *trial) releases(p *party) {
+	p.given.Store(true)
 	p.stop()
 	<-p.over
 	ctx := tr.until(500 * time.Millisecond)
@@ -132,6 +177,7 @@ func (tr *trial) again(first, second *party, c contender) {
 		return
 	}
 	tr.row.overlapped(time.Duration(first.last.Load()) - second.acquired)
+	tr.reconnects(c)
 	third := tr.tries(tr.ctx(), c)
 	if within(500*time.Millisecond, third.done) {
 		if !third.has() {
@@ -145,4 +191,20 @@ func (tr *trial) again(first, second *party, c contender) {
 	tr.ended(third, now())
 	tr.gets(third)
 	tr.row.overlapped(time.Duration(second.last.Load()) - third.acquired)
+}
+
+// reconnects waits until a peer's client has left the connection that heal has
+// closed: what fails on that says nothing of the lock.
+func (tr *trial) reconnects(c contender) {
+	tr.Helper()
+	t, ok := c.(*theirs)
+	if !ok {
+		return
+	}
+	tr.eventually("a connection", func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err := t.client.Put(ctx, "connected-"+tr.site.Name, "")
+		return err == nil
+	})
 }

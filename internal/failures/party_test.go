@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/quorate/quorate/session"
 )
 
 const (
@@ -20,8 +18,9 @@ const (
 	tick   = time.Millisecond
 )
 
-// now is the one clock of all processes on this machine.
-var now = session.SystemClock().Now
+// now is the one clock of all processes on this machine; on Linux it is read
+// here, so that what is measured does not depend on what is tested.
+var now = readClock
 
 // A party is one who tries once to get the lock, and believes that he has it
 // until he is told otherwise or gives it back.
@@ -37,6 +36,7 @@ type party struct {
 
 	last    atomic.Int64  // when he last asked and was told that he holds it
 	over    chan struct{} // he was told that he does not, or stopped asking
+	given   atomic.Bool   // he was told to give it back
 	stopped chan struct{}
 	stop    func()
 }
@@ -53,7 +53,11 @@ func (tr *trial) tries(ctx context.Context, c contender) *party {
 	tr.parties = append(tr.parties, p)
 	go func() {
 		h, err := c.lock(ctx)
-		p.got(h, err, now())
+		at, token := now(), uint64(0)
+		if err == nil {
+			token = h.token()
+		}
+		p.got(h, token, err, at)
 		if err != nil {
 			close(p.over)
 			return
@@ -64,10 +68,11 @@ func (tr *trial) tries(ctx context.Context, c contender) *party {
 }
 
 // got notes how Lock has returned.
-func (p *party) got(h hold, err error, at time.Duration) {
+func (p *party) got(h hold, token uint64, err error, at time.Duration) {
 	p.hold, p.err, p.returned = h, err, at
 	if err == nil {
 		p.acquired = at
+		p.trial.resource.grants(token)
 		p.n = int(p.trial.holders.Add(1))
 	}
 	close(p.done)
@@ -97,6 +102,7 @@ func (p *party) believe() {
 // gives stops the work and gives the lock back. Whoever has lost it may do so
 // too.
 func (p *party) gives(ctx context.Context) error {
+	p.given.Store(true)
 	p.stop()
 	<-p.over
 	return p.hold.unlock(ctx)

@@ -128,10 +128,10 @@ func (p *process) listens(stdout io.Reader) {
 	tell := map[string]func(report){
 		"acquired": func(r report) {
 			if r.Error != "" {
-				p.got(nil, errors.New(r.Error), r.At)
+				p.got(nil, 0, errors.New(r.Error), r.At)
 				return
 			}
-			p.got(processHold{given, p.ended}, nil, r.At)
+			p.got(processHold{given, p.ended}, r.Token, nil, r.At)
 		},
 		"wrote": func(r report) {
 			p.last.Store(int64(r.At))
@@ -150,7 +150,7 @@ func (p *process) listens(stdout io.Reader) {
 		tell[r.Event](r)
 	}
 	if !seen["acquired"] {
-		p.got(nil, fmt.Errorf("dead: %w", io.EOF), now())
+		p.got(nil, 0, fmt.Errorf("dead: %w", io.EOF), now())
 	}
 	if !seen["over"] {
 		close(p.over)

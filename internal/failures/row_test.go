@@ -22,7 +22,8 @@ type row struct {
 	overlap time.Duration
 	unended bool // and believed so until the watching ended
 
-	next time.Duration // from the fault until the next one got it
+	took time.Duration // from the fault until the next one got it
+	next bool          // somebody did
 
 	stales  int
 	refused int
@@ -48,7 +49,9 @@ func (r *row) add(o *row) {
 	if o.waited {
 		r.waits(o.wait)
 	}
-	r.took(o.next)
+	if o.next {
+		r.passed(o.took)
+	}
 	r.stale(o.stales, o.refused)
 	r.keys = max(r.keys, o.keys)
 	r.unended = r.unended || o.unended
@@ -66,8 +69,13 @@ func (r *row) overlapped(d time.Duration) {
 	r.held = true
 }
 
-// took notes how long after the fault the next one got the lock.
-func (r *row) took(d time.Duration) { r.next = max(r.next, d) }
+// passed notes how long after the fault the next one got the lock.
+func (r *row) passed(d time.Duration) {
+	if !r.next || d > r.took {
+		r.took = d
+	}
+	r.next = true
+}
 
 func (r *row) stale(stale, refused int) {
 	r.stales += stale
@@ -126,6 +134,8 @@ func (r *row) overlapCell() string {
 		return "–"
 	case r.unended:
 		return fmt.Sprintf("> %d", r.overlap.Milliseconds())
+	case r.overlap > 0 && r.overlap < time.Millisecond:
+		return "< 1"
 	default:
 		return fmt.Sprint(r.overlap.Milliseconds())
 	}
@@ -139,10 +149,10 @@ func (r *row) staleCell() string {
 }
 
 func (r *row) nextCell() string {
-	if r.next == 0 {
+	if !r.next {
 		return "–"
 	}
-	return fmt.Sprint(r.next.Milliseconds())
+	return fmt.Sprint(r.took.Milliseconds())
 }
 
 func (r *row) waitCell() string {

@@ -54,8 +54,8 @@ func (tr *trial) held(p *party) bool {
 	return false
 }
 
-// handsOver has the first give the lock back, and the second get it.
-func (tr *trial) handsOver(first, second *party) {
+// handsOver has the first give the lock back, and the second get it in time.
+func (tr *trial) handsOver(first, second *party, in time.Duration) {
 	tr.Helper()
 	given := now()
 	tr.gaveBack(first)
@@ -67,7 +67,10 @@ func (tr *trial) handsOver(first, second *party) {
 		tr.row.fault("the waiter gives up: %v", second.err)
 		return
 	}
-	tr.row.took(second.acquired - given)
+	tr.row.passed(second.acquired - given)
+	if second.acquired-given > in {
+		tr.row.fault("is not handed over in %v", in)
+	}
 	tr.row.overlapped(time.Duration(first.last.Load()) - second.acquired)
 }
 
@@ -105,7 +108,7 @@ func memberHangs(st *stage) {
 			tr.taken(first[tr], second[tr])
 		}
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr])
+			tr.handsOver(first[tr], second[tr], ttl) // each call to the one that hangs costs a part of a TTL
 		}
 		for _, p := range tr.parties {
 			if within(0, p.done) && p.has() {
@@ -127,7 +130,7 @@ func leaderKilled(st *stage) {
 			tr.taken(first[tr], second[tr])
 		}
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr])
+			tr.handsOver(first[tr], second[tr], bound)
 		}
 	})
 	m.Restart()
@@ -214,10 +217,12 @@ func allDown(st *stage) {
 			tr.row.fault("nobody gets the lock in %v", patience)
 			return
 		}
-		if p.has() {
-			tr.row.took(p.acquired - up)
-			tr.taken(first[tr], p)
+		if !p.has() {
+			tr.row.fault("does not get the lock: %v", p.err)
+			return
 		}
+		tr.row.passed(p.acquired - up)
+		tr.taken(first[tr], p)
 	})
 }
 
@@ -229,7 +234,7 @@ func restarts(st *stage) {
 	st.ready()
 	st.each("after it", func(tr *trial) {
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr])
+			tr.handsOver(first[tr], second[tr], bound)
 		}
 	})
 }

@@ -35,8 +35,7 @@ type stage struct {
 }
 
 // A serverScenario is a scenario whose fault hits the servers. It runs on a
-// stage, once for all kinds
-// in each round.
+// stage, once for all kinds in each round.
 type serverScenario struct {
 	scenario // without run
 	rounds   int

@@ -17,6 +17,12 @@ var dieWithParent = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 func (p *process) stopProcess() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *process) wakeProcess() error { return p.cmd.Process.Signal(syscall.SIGCONT) }
 
+func readClock() time.Duration {
+	var ts unix.Timespec
+	must(unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts))
+	return time.Duration(ts.Nano())
+}
+
 // setClock sets the time of day off by that much, and returns what puts it
 // right again. Both reckon from a clock that nobody sets, so that no time is
 // lost, however often it is done.

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/quorate/quorate/session"
 )
 
 var dieWithParent *syscall.SysProcAttr
@@ -17,3 +19,5 @@ func (p *process) stopProcess() error { return errors.ErrUnsupported }
 func (p *process) wakeProcess() error { return errors.ErrUnsupported }
 
 func setClock(time.Duration) (restore func(), err error) { return nil, errors.ErrUnsupported }
+
+var readClock = session.SystemClock().Now

@@ -68,7 +68,8 @@ const head = `# Known failures
 
 How locks on etcd and Consul are known to fail in the field, each way made to
 happen on real servers, to Quorate and to the locks that the backends' own clients
-bring. This page was written by the run that measured it:
+bring. Some peers fail only by chance, depending on when the fault comes: "(1 of 3)" says
+in how many rounds. api.Lock knows one server only, the first. This page was written by the run that measured it:
 
 ` + "```sh\n%s\n```" + `
 
@@ -89,7 +90,8 @@ What the columns say, and how each figure is measured, stands in the
   without. (A user of concurrency.Mutex who sends Header().Revision along has one.)
 - **keys**: left behind when everybody had given back what he had and every lease of the dead
   had ended.
-- **next**: from the fault, or from the release, until the next one had the lock.
+- **next**: from the fault, or from the release, until the next one had the lock. Below zero
+  the old one had let go of it before the fault.
 - **wait**: from what should have ended a wait until it ended.
 
 A dash: there was none to measure. Quorate may not fail a row: no overlap, no stale write, no

@@ -49,7 +49,7 @@ func tokensExpire(st *stage) {
 			return
 		}
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr])
+			tr.handsOver(first[tr], second[tr], bound)
 		}
 	})
 }
@@ -81,7 +81,7 @@ func tokenDeleted(st *stage) {
 			tr.row.fault("the waiter waits on, without a session")
 		}
 		tr.gets(p)
-		tr.row.took(p.acquired - since)
+		tr.row.passed(p.acquired - since)
 		tr.taken(first[tr], p)
 	})
 }

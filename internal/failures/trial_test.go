@@ -169,6 +169,10 @@ func (tr *trial) taken(from, to *party) {
 	if !within(belief, from.over) {
 		tr.row.unended = true
 	}
+	if from.last.Load() == 0 {
+		tr.row.fault("got the lock, and was never told that it has it")
+		return
+	}
 	tr.row.overlapped(time.Duration(from.last.Load()) - to.acquired)
 }
 
@@ -178,29 +182,36 @@ func (tr *trial) ends() {
 	for _, l := range tr.links {
 		l.heal()
 	}
-	var given []<-chan struct{}
-	for _, p := range tr.parties {
-		if p.hold == nil || !p.has() {
-			continue
-		}
-		done := make(chan struct{})
-		given = append(given, done)
-		ctx := tr.until(time.Second)
-		go func() {
-			defer close(done)
-			_ = p.gives(ctx)
-		}()
-	}
-	for _, done := range given {
-		within(time.Second, done)
-	}
+	tr.gather(0)
+	tr.gather(time.Second) // of a Lock that returns now that its link is whole
 	tr.row.stale(tr.resource.counts())
+	if tr.kind.ours {
+		for _, f := range tr.resource.faults() {
+			tr.row.fault("%s", f)
+		}
+	}
 	left := tr.left(tr.keys)
 	tr.closes()
 	if tr.kind.ours {
 		left += tr.left(func() int { return tr.below(tr.site.Prefix + "/") })
 	}
 	tr.row.keys = max(tr.row.keys, left)
+}
+
+// gather has everybody give back what he has, or gets within that time.
+func (tr *trial) gather(patience time.Duration) {
+	for _, p := range tr.parties {
+		if !within(patience, p.done) || !p.has() || p.given.Load() && patience > 0 {
+			continue
+		}
+		done := make(chan struct{})
+		ctx := tr.until(time.Second)
+		go func() {
+			defer close(done)
+			_ = p.gives(ctx)
+		}()
+		within(time.Second, done)
+	}
 }
 
 // left counts keys when every lease of the dead must have ended, or earlier if
