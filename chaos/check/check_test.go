@@ -190,6 +190,18 @@ func TestPauseIsNoOverlap(t *testing.T) {
 	require.NotEmpty(t, check.All(history.Of(s.events...), check.Bounds{}))
 }
 
+// TestDeadInLine: one that was killed while it waited keeps all behind it
+// waiting until its lease ends; what is given back meanwhile is not lost.
+func TestDeadInLine(t *testing.T) {
+	s := plain()
+	plants["a lost unlock"].plant(s)
+	gave := s.find(history.Gave, 15)
+	for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
+		s.tell(history.Event{T: gave.T - time.Second + time.Duration(i), Proc: history.Nemesis, What: w, Name: "kill", Value: "client-2"})
+	}
+	require.Empty(t, check.All(history.Of(s.events...), check.Bounds{Liveness: true}))
+}
+
 // TestPicture: porcupine's page is written, for a good and for a bad one.
 func TestPicture(t *testing.T) {
 	s := plain()

@@ -12,12 +12,12 @@ import (
 )
 
 // unlock: what one gives back, one who waits gets. Nothing is said while a
-// nemesis is at work.
+// nemesis is at work, or while the place of one that it killed stands in line.
 func unlock(r *run) (found []Violation) {
 	for _, places := range r.names {
 		for _, p := range places {
 			due := p.Gave + r.HandOver
-			if p.Gave == 0 || p.Unacknowledged || due > r.end || r.hit(p.Give, due) {
+			if p.Gave == 0 || p.Unacknowledged || due > r.end || r.hit(p.Give-r.Lease, due) {
 				continue
 			}
 			if next(places, p.Give, due) {

@@ -88,6 +88,7 @@ func plain() *story {
 	s.now += 5 * time.Second
 	nemesis.What, nemesis.T = history.Stop, s.now
 	s.tell(nemesis)
+	s.now += 6 * time.Second
 	turns(4)
 	s.now += 20 * time.Second
 	s.tell(history.Event{T: s.now, Proc: "client-0", What: history.End})

@@ -29,6 +29,7 @@ type Bounds struct {
 	Wait     time.Duration // from the end of a context to that of its wait: 1 s
 	HandOver time.Duration // from giving back until the next one has it: 1 s
 	Heal     time.Duration // from the end of a nemesis until each place is held: 10 s
+	Lease    time.Duration // for so long the place of a dead process stays at most: 5 s
 	Got      int           // places got before the first nemesis: 10
 	// Liveness says that the nemeses kept a quorum and that progress is due.
 	Liveness bool
@@ -43,6 +44,7 @@ func (b Bounds) withDefaults() Bounds {
 	set(&b.Wait, time.Second)
 	set(&b.HandOver, time.Second)
 	set(&b.Heal, 10*time.Second)
+	set(&b.Lease, 5*time.Second)
 	if b.Got == 0 {
 		b.Got = 10
 	}

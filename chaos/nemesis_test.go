@@ -1,0 +1,218 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/chaos/history"
+)
+
+// A nemesis is one thing that goes wrong. It does it, sees that it had an
+// effect, and undoes it.
+type nemesis struct {
+	name string
+	// quorum says that most servers stay, so that progress is due afterwards.
+	quorum  bool
+	backend string // "" for all
+	act     func(r *run, n nemesis)
+}
+
+// nemeses are all there are.
+var nemeses = []nemesis{
+	{"kill", true, "", clientKilled},
+	{"stop short", true, "", func(r *run, n nemesis) { clientStopped(r, n, r.ttl/4) }},
+	{"stop long", true, "", func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }},
+	{"black hole", true, "", func(r *run, n nemesis) { swallowed(r, n, requests, answers) }},
+	{"requests lost", true, "", func(r *run, n nemesis) { swallowed(r, n, requests) }},
+	{"answers lost", true, "", func(r *run, n nemesis) { swallowed(r, n, answers) }},
+	{"late, then cut", true, "", lateThenCut},
+	{"reset", true, "", func(r *run, n nemesis) { resets(r, n, 1) }},
+	{"flapping", true, "", func(r *run, n nemesis) { resets(r, n, 10) }},
+	{"rolling restart", true, "", rollingRestart},
+	{"leader killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, true) }},
+	{"follower killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, false) }},
+	{"follower stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, false) }},
+	{"leader stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, true) }},
+	{"all servers down", false, "", allDown},
+	{"compaction", true, "etcd", compaction},
+}
+
+// begin tells that the nemesis begins, and returns how to tell its effects and
+// its end.
+func (r *run) begin(n nemesis, on string) (effect func(string, ...any), end func()) {
+	r.log.Tell(history.Event{What: history.Begin, Name: n.name, Value: on})
+	return func(format string, args ...any) {
+			r.log.Tell(history.Event{What: history.Effect, Name: n.name, Value: fmt.Sprintf(format, args...)})
+		}, func() {
+			r.log.Tell(history.Event{What: history.Stop, Name: n.name, Value: on})
+		}
+}
+
+func clientKilled(r *run, n nemesis) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	p.kill()
+	effect("dead")
+	pause(r.Context(), between(r.rng, 0, r.ttl))
+	p.start()
+	end()
+}
+
+func clientStopped(r *run, n nemesis, d time.Duration) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	since := history.Now()
+	require.NoError(r, p.stop())
+	pause(r.Context(), d)
+	require.NoError(r, p.wake())
+	if d > 2*r.ttl {
+		if what := p.state(since, "lost", r.ttl); what != "" {
+			effect("woke and was told: %s", what)
+		}
+	} else {
+		effect("stood still for %v", d)
+	}
+	end()
+}
+
+func swallowed(r *run, n nemesis, directions ...string) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	since := history.Now()
+	p.link.swallow(directions...)
+	pause(r.Context(), r.ttl+r.ttl/2)
+	if what := p.state(since, "lost", r.ttl); what != "" {
+		effect("lost its session: %s", what)
+	}
+	p.link.heal()
+	end()
+}
+
+func lateThenCut(r *run, n nemesis) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	since := history.Now()
+	p.link.delay(answers, r.ttl/2)
+	pause(r.Context(), 2*r.ttl)
+	p.link.swallow(requests, answers)
+	pause(r.Context(), r.ttl)
+	if what := p.state(since, "lost", r.ttl); what != "" {
+		effect("lost its session: %s", what)
+	}
+	p.link.heal()
+	end()
+}
+
+func resets(r *run, n nemesis, times int) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	for range times {
+		before := p.link.connections()
+		p.link.cut()
+		p.link.join()
+		effect("%d connections ended", before)
+		pause(r.Context(), 200*time.Millisecond)
+	}
+	end()
+}
+
+func rollingRestart(r *run, n nemesis) {
+	effect, end := r.begin(n, "all clients")
+	for _, p := range r.clients {
+		if !p.end(10 * time.Second) {
+			r.Errorf("%s does not end", p.name)
+			p.kill()
+		}
+		effect("%s ended in order", p.name)
+		p.start()
+		pause(r.Context(), 300*time.Millisecond)
+	}
+	end()
+}
+
+func (r *run) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	r.Cleanup(cancel)
+	return ctx
+}
+
+// member draws a server: the one that leads, or one that does not.
+func (r *run) member(leads bool) (i, leader int) {
+	leader, err := r.cluster.Leader(r.within(30 * time.Second))
+	require.NoError(r, err)
+	if leads {
+		return leader, leader
+	}
+	n := len(r.cluster.Servers())
+	return (leader + 1 + r.rng.IntN(n-1)) % n, leader
+}
+
+func memberKilled(r *run, n nemesis, leads bool) {
+	i, leader := r.member(leads)
+	m := r.cluster.Servers()[i]
+	effect, end := r.begin(n, fmt.Sprint("server ", i))
+	m.Kill()
+	if next, err := r.cluster.Leader(r.within(30 * time.Second)); err == nil && next != i && (!leads || next != leader) {
+		effect("server %d leads", next)
+	}
+	pause(r.Context(), between(r.rng, 0, 2*time.Second))
+	m.Restart()
+	require.NoError(r, r.cluster.Ready(r.within(time.Minute)))
+	end()
+}
+
+func memberStopped(r *run, n nemesis, leads bool) {
+	i, leader := r.member(leads)
+	m := r.cluster.Servers()[i]
+	effect, end := r.begin(n, fmt.Sprint("server ", i))
+	m.Stop()
+	pause(r.Context(), r.ttl+r.ttl/2)
+	if !leads {
+		effect("stopped")
+	} else if next, err := r.cluster.Leader(r.within(30 * time.Second)); err == nil && next != leader {
+		effect("server %d leads", next)
+	}
+	m.Cont()
+	require.NoError(r, r.cluster.Ready(r.within(time.Minute)))
+	end()
+}
+
+func allDown(r *run, n nemesis) {
+	effect, end := r.begin(n, "all servers")
+	since := history.Now()
+	for _, m := range r.cluster.Servers() {
+		m.Kill()
+	}
+	pause(r.Context(), r.ttl+r.ttl/2)
+	for _, p := range r.clients {
+		if what := p.state(since, "lost", r.ttl); what != "" {
+			effect("%s lost its session", p.name)
+		}
+	}
+	for _, m := range r.cluster.Servers() {
+		m.Restart()
+	}
+	require.NoError(r, r.cluster.Ready(r.within(time.Minute)))
+	end()
+}
+
+// compaction drops the history while a client is away that waits in it.
+func compaction(r *run, n nemesis) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	p.link.cut()
+	rev, err := r.cluster.(etcdCluster).Compact(r.within(30 * time.Second))
+	require.NoError(r, err)
+	effect("compacted at %d", rev)
+	pause(r.Context(), 100*time.Millisecond)
+	p.link.join()
+	end()
+}

@@ -1,0 +1,161 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build chaos
+
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/chaos/history"
+	"github.com/quorate/quorate/internal/servers"
+)
+
+// A cluster is servers in processes of their own.
+type cluster interface {
+	Servers() []*servers.Member
+	Leader(ctx context.Context) (int, error)
+	Ready(ctx context.Context) error
+	Endpoints() []string
+}
+
+type etcdCluster struct{ *servers.Etcd }
+
+func (e etcdCluster) Servers() []*servers.Member { return e.Members() }
+
+// A run is a cluster, clients that use it, and one nemesis after another.
+type run struct {
+	*testing.T
+	backend  string
+	cluster  cluster
+	dir      string
+	seed     uint64
+	rng      *rand.Rand
+	ttl      time.Duration
+	log      *history.Writer // of the nemeses
+	resource *resource
+	resLog   *history.Writer
+	clients  []*proc
+}
+
+// A proc is one client, with a link of its own.
+type proc struct {
+	name string
+	link *link
+	run  *run
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	lives int
+	gone  chan struct{}
+}
+
+func newRun(t *testing.T, backend string, c cluster, ttl time.Duration, seed uint64) *run {
+	t.Helper()
+	r := &run{T: t, backend: backend, cluster: c, dir: t.TempDir(), seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), ttl: ttl}
+	var err error
+	r.log, err = history.Create(r.dir, history.Nemesis)
+	require.NoError(t, err)
+	r.resLog, err = history.Create(r.dir, history.Resource)
+	require.NoError(t, err)
+	r.resource = startResource(t, r.resLog)
+	return r
+}
+
+// start starts so many clients.
+func (r *run) start(n int) {
+	r.Helper()
+	for i := range n {
+		p := &proc{name: fmt.Sprint("client-", i), link: newLink(r.T, r.cluster.Endpoints()), run: r}
+		r.clients = append(r.clients, p)
+		p.start()
+	}
+}
+
+func (p *proc) start() {
+	p.run.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lives++
+	told, err := json.Marshal(orders{
+		Proc: p.name, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.endpoints, Prefix: "chaos",
+		TTL: p.run.ttl, Seed: p.run.seed + uint64(1000*p.lives), Resource: p.run.resource.addr,
+	})
+	require.NoError(p.run, err)
+	self, err := os.Executable()
+	require.NoError(p.run, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), envClient+"="+string(told))
+	cmd.SysProcAttr = dieWithParent
+	stderr, err := os.OpenFile(filepath.Join(p.run.dir, p.name+".stderr"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	require.NoError(p.run, err)
+	cmd.Stderr = stderr
+	p.stdin, err = cmd.StdinPipe()
+	require.NoError(p.run, err)
+	require.NoError(p.run, cmd.Start())
+	_ = stderr.Close()
+	p.cmd, p.gone = cmd, make(chan struct{})
+	gone := p.gone
+	go func() {
+		_ = cmd.Wait()
+		close(gone)
+	}()
+}
+
+// kill kills a client; the next start begins another life.
+func (p *proc) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.gone
+}
+
+// end has a client end in order, and says whether it did.
+func (p *proc) end(within time.Duration) bool {
+	_ = p.stdin.Close()
+	t := time.NewTimer(within)
+	defer t.Stop()
+	select {
+	case <-p.gone:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// finish ends all clients in order and closes the histories.
+func (r *run) finish() {
+	r.Helper()
+	for _, p := range r.clients {
+		go p.stdin.Close()
+	}
+	for _, p := range r.clients {
+		if !p.end(20 * time.Second) {
+			r.Errorf("%s does not end", p.name)
+			p.kill()
+		}
+		b, err := os.ReadFile(filepath.Join(r.dir, p.name+".stderr"))
+		require.NoError(r, err)
+		require.Empty(r, strings.TrimSpace(string(b)), "%s has something to say", p.name)
+		p.link.cut()
+	}
+	r.resource.close()
+	require.NoError(r, r.resLog.Close())
+	require.NoError(r, r.log.Close())
+}
+
+// pick draws a client.
+func (r *run) pick() *proc { return r.clients[r.rng.IntN(len(r.clients))] }
