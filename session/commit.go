@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/quorate/quorate/adapters"
 )
@@ -95,27 +94,18 @@ func (inc *Incarnation) attempt(ctx context.Context, tx adapters.Tx) (adapters.R
 // the same server. Clients take turns with the servers; if one of them hangs,
 // what follows on a call that was answered, on a client of two servers, meets
 // that one again, each time. So calls that nobody needs are made until one is
-// not answered soon: that one has taken the turn of the server that hangs.
+// not answered soon: that one has taken the turn of the server that hangs. They
+// are renewals, because those an adapter does not try again by itself.
 func (inc *Incarnation) passHung(ctx context.Context) {
 	const servers = 3 // more of them are seldom, and each try shifts the turns
+	soon := inc.s.callTimeout(inc.ttl) / 10
 	for range servers {
-		answered := make(chan struct{})
-		if !inc.s.spawn(func() {
-			defer close(answered)
-			ctx, done := inc.bounded(inc.life)
-			defer done()
-			_, _ = inc.s.store.Read(ctx, inc.key)
-		}) {
-			return
-		}
-		soon := time.NewTimer(inc.s.callTimeout(inc.ttl) / 10)
-		select {
-		case <-answered:
-			soon.Stop()
-		case <-soon.C:
-			return
-		case <-ctx.Done():
-			soon.Stop()
+		ctx, cancel := context.WithTimeout(ctx, soon)
+		stop := context.AfterFunc(inc.life, cancel)
+		_, err := inc.s.store.Renew(ctx, inc.lease)
+		stop()
+		cancel()
+		if err != nil {
 			return
 		}
 	}
