@@ -98,6 +98,9 @@ func (inc *Incarnation) attempt(ctx context.Context, tx adapters.Tx) (adapters.R
 // are renewals, because those an adapter does not try again by itself.
 func (inc *Incarnation) passHung(ctx context.Context) {
 	const servers = 3 // more of them are seldom, and each try shifts the turns
+	if why := inc.trouble.Load(); why != nil && errors.Is(*why, errUnhealthy) {
+		return // a program that is not fit to hold anything is not to be renewed
+	}
 	soon := inc.s.callTimeout(inc.ttl) / 10
 	for range servers {
 		ctx, cancel := context.WithTimeout(ctx, soon)

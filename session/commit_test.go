@@ -5,8 +5,10 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +106,33 @@ func TestOneOfTwoServersHangs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A program that says it is unhealthy has no renewals, not for this reason either.
+func TestUnhealthyIsNotRenewedToPassAServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		var sick atomic.Bool
+		var renewals atomic.Int64
+		inc := current(t, b.open(t, session.Options{TTL: 9 * time.Second, Health: func(context.Context) error {
+			if sick.Load() {
+				return errors.New("stuck")
+			}
+			return nil
+		}}))
+		sick.Store(true)
+		time.Sleep(4 * time.Second) // past the renewal that was due
+		b.faults.Inject(func(c adaptertest.Call) bool {
+			if c.Method == "Renew" {
+				renewals.Add(1)
+			}
+			return false
+		}, adaptertest.Fault{})
+		b.faults.Inject(creates("quorate/x/"), adaptertest.Fault{Lose: true, Times: 1})
+		_, err := inc.Commit(t.Context(), create(inc, "quorate/x/1"))
+		require.NoError(t, err)
+		require.Zero(t, renewals.Load())
+	})
 }
 
 // The rewrite of the session key that settles an outcome can itself get lost.
