@@ -1,8 +1,6 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build chaos
-
 package chaos
 
 import (
@@ -30,21 +28,25 @@ func TestChaos(t *testing.T) {
 	t.Run("etcd", func(t *testing.T) {
 		t.Parallel()
 		e := servers.StartEtcdWith(t, 3, &servers.Options{Heartbeat: 30 * time.Millisecond, Election: 300 * time.Millisecond})
-		all(t, newRun(t, "etcd", etcdCluster{e}, 2*time.Second, 1))
+		all(t, newRun(t, setting{backend: "etcd", cluster: etcdCluster{e}, clients: 5, ttl: 2 * time.Second, seed: 1}))
 	})
 	t.Run("consul", func(t *testing.T) {
 		t.Parallel()
 		c := servers.StartConsul(t, 3)
-		all(t, newRun(t, "consul", c, 2*time.Second, 1))
+		all(t, newRun(t, setting{backend: "consul", cluster: c, clients: 5, ttl: 2 * time.Second, seed: 1}))
 	})
 }
 
 // all runs all nemeses of a backend, one after the other.
 func all(t *testing.T, r *run) {
 	only := os.Getenv("QUORATE_CHAOS_ONLY")
-	r.start(5)
-	for _, n := range nemeses {
+	r.start()
+	for _, n := range allNemeses() {
 		if n.backend != "" && n.backend != r.backend || only != "" && !strings.Contains(only, n.name) {
+			continue
+		}
+		if n.missing != nil && n.missing(r) != "" {
+			t.Logf("%s: not here: %s", n.name, n.missing(r))
 			continue
 		}
 		pause(t.Context(), warmUp)

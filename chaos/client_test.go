@@ -1,8 +1,6 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build chaos
-
 package chaos
 
 import (
@@ -40,6 +38,7 @@ type orders struct {
 	TTL       time.Duration
 	Seed      uint64
 	Resource  string // its address
+	Plant     string // a defect to have
 }
 
 // A client is a process that uses all primitives at once, on one session, and

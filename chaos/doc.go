@@ -5,9 +5,9 @@
 // real clusters while one thing after another goes wrong, write down what they
 // ask and are told, and package check judges what they wrote.
 //
-//	go test -tags chaos ./chaos                                    each nemesis once on etcd and on Consul
-//	QUORATE_CHAOS_ONLY=kill,reset go test -tags chaos ./chaos      only these
-//	QUORATE_CHAOS_KEEP=/tmp/runs go test -tags chaos ./chaos       keeps the histories of a run that fails
+//	go test ./chaos                                    each nemesis once on etcd and on Consul
+//	QUORATE_CHAOS_ONLY=kill,reset go test ./chaos      only these
+//	QUORATE_CHAOS_KEEP=/tmp/runs go test ./chaos       keeps the histories of a run that fails
 //
 // # What is in a run
 //
@@ -25,7 +25,7 @@
 //
 // # Not here yet
 //
-// It is not part of the test command yet, hence the build tag: what it must convict
-// has not been planted. Nor is there a soak that draws nemeses at random, those
+// What it must convict
+// has not been planted yet. Nor is there a soak that draws nemeses at random, those
 // nemeses that need root, or the server's own view of its keys in the history.
 package chaos

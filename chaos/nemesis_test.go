@@ -1,13 +1,12 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build chaos
-
 package chaos
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -23,26 +22,32 @@ type nemesis struct {
 	quorum  bool
 	backend string // "" for all
 	act     func(r *run, n nemesis)
+	// missing says what is not here without which it cannot be; "" is nothing,
+	// and so is nil.
+	missing func(r *run) string
 }
 
-// nemeses are all there are.
+// allNemeses are all there are.
+func allNemeses() []nemesis { return slices.Concat(nemeses, rootNemeses) }
+
+// nemeses are those that need no rights.
 var nemeses = []nemesis{
-	{"kill", true, "", clientKilled},
-	{"stop short", true, "", func(r *run, n nemesis) { clientStopped(r, n, r.ttl/4) }},
-	{"stop long", true, "", func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }},
-	{"black hole", true, "", func(r *run, n nemesis) { swallowed(r, n, requests, answers) }},
-	{"requests lost", true, "", func(r *run, n nemesis) { swallowed(r, n, requests) }},
-	{"answers lost", true, "", func(r *run, n nemesis) { swallowed(r, n, answers) }},
-	{"late, then cut", true, "", lateThenCut},
-	{"reset", true, "", func(r *run, n nemesis) { resets(r, n, 1) }},
-	{"flapping", true, "", func(r *run, n nemesis) { resets(r, n, 10) }},
-	{"rolling restart", true, "", rollingRestart},
-	{"leader killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, true) }},
-	{"follower killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, false) }},
-	{"follower stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, false) }},
-	{"leader stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, true) }},
-	{"all servers down", false, "", allDown},
-	{"compaction", true, "etcd", compaction},
+	{"kill", true, "", clientKilled, nil},
+	{"stop short", true, "", func(r *run, n nemesis) { clientStopped(r, n, r.ttl/4) }, nil},
+	{"stop long", true, "", func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }, nil},
+	{"black hole", true, "", func(r *run, n nemesis) { swallowed(r, n, requests, answers) }, nil},
+	{"requests lost", true, "", func(r *run, n nemesis) { swallowed(r, n, requests) }, nil},
+	{"answers lost", true, "", func(r *run, n nemesis) { swallowed(r, n, answers) }, nil},
+	{"late, then cut", true, "", lateThenCut, nil},
+	{"reset", true, "", func(r *run, n nemesis) { resets(r, n, 1) }, nil},
+	{"flapping", true, "", func(r *run, n nemesis) { resets(r, n, 10) }, nil},
+	{"rolling restart", true, "", rollingRestart, nil},
+	{"leader killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, true) }, nil},
+	{"follower killed", true, "", func(r *run, n nemesis) { memberKilled(r, n, false) }, nil},
+	{"follower stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, false) }, nil},
+	{"leader stopped", true, "", func(r *run, n nemesis) { memberStopped(r, n, true) }, nil},
+	{"all servers down", false, "", allDown, nil},
+	{"compaction", true, "etcd", compaction, nil},
 }
 
 // begin tells that the nemesis begins, and returns how to tell its effects and
@@ -126,7 +131,7 @@ func resets(r *run, n nemesis, times int) {
 
 func rollingRestart(r *run, n nemesis) {
 	effect, end := r.begin(n, "all clients")
-	for _, p := range r.clients {
+	for _, p := range r.procs {
 		if !p.end(10 * time.Second) {
 			r.Errorf("%s does not end", p.name)
 			p.kill()
@@ -192,7 +197,7 @@ func allDown(r *run, n nemesis) {
 		m.Kill()
 	}
 	pause(r.Context(), r.ttl+r.ttl/2)
-	for _, p := range r.clients {
+	for _, p := range r.procs {
 		if what := p.state(since, "lost", r.ttl); what != "" {
 			effect("%s lost its session", p.name)
 		}

@@ -1,8 +1,6 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build chaos
-
 package chaos
 
 import (
@@ -37,19 +35,26 @@ type etcdCluster struct{ *servers.Etcd }
 
 func (e etcdCluster) Servers() []*servers.Member { return e.Members() }
 
+// A setting is what a run is made of.
+type setting struct {
+	backend string // etcd, consul
+	cluster cluster
+	clients int
+	ttl     time.Duration // of their sessions
+	seed    uint64
+	plant   string // a defect that the clients have; "" is none
+}
+
 // A run is a cluster, clients that use it, and one nemesis after another.
 type run struct {
 	*testing.T
-	backend  string
-	cluster  cluster
-	dir      string
-	seed     uint64
+	setting
+	dir      string // of the histories
 	rng      *rand.Rand
-	ttl      time.Duration
 	log      *history.Writer // of the nemeses
 	resource *resource
 	resLog   *history.Writer
-	clients  []*proc
+	procs    []*proc // the clients
 }
 
 // A proc is one client, with a link of its own.
@@ -65,9 +70,10 @@ type proc struct {
 	gone  chan struct{}
 }
 
-func newRun(t *testing.T, backend string, c cluster, ttl time.Duration, seed uint64) *run {
+// newRun begins a run; its clients do not work yet.
+func newRun(t *testing.T, s setting) *run {
 	t.Helper()
-	r := &run{T: t, backend: backend, cluster: c, dir: t.TempDir(), seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), ttl: ttl}
+	r := &run{T: t, setting: s, dir: t.TempDir(), rng: rand.New(rand.NewPCG(s.seed, 0))}
 	var err error
 	r.log, err = history.Create(r.dir, history.Nemesis)
 	require.NoError(t, err)
@@ -77,12 +83,12 @@ func newRun(t *testing.T, backend string, c cluster, ttl time.Duration, seed uin
 	return r
 }
 
-// start starts so many clients.
-func (r *run) start(n int) {
+// start starts the clients.
+func (r *run) start() {
 	r.Helper()
-	for i := range n {
+	for i := range r.clients {
 		p := &proc{name: fmt.Sprint("client-", i), link: newLink(r.T, r.cluster.Endpoints()), run: r}
-		r.clients = append(r.clients, p)
+		r.procs = append(r.procs, p)
 		p.start()
 	}
 }
@@ -94,7 +100,7 @@ func (p *proc) start() {
 	p.lives++
 	told, err := json.Marshal(orders{
 		Proc: p.name, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.endpoints, Prefix: "chaos",
-		TTL: p.run.ttl, Seed: p.run.seed + uint64(1000*p.lives), Resource: p.run.resource.addr,
+		TTL: p.run.ttl, Seed: p.run.seed + uint64(1000*p.lives), Resource: p.run.resource.addr, Plant: p.run.plant,
 	})
 	require.NoError(p.run, err)
 	self, err := os.Executable()
@@ -139,10 +145,10 @@ func (p *proc) end(within time.Duration) bool {
 // finish ends all clients in order and closes the histories.
 func (r *run) finish() {
 	r.Helper()
-	for _, p := range r.clients {
+	for _, p := range r.procs {
 		go p.stdin.Close()
 	}
-	for _, p := range r.clients {
+	for _, p := range r.procs {
 		if !p.end(20 * time.Second) {
 			r.Errorf("%s does not end", p.name)
 			p.kill()
@@ -158,4 +164,4 @@ func (r *run) finish() {
 }
 
 // pick draws a client.
-func (r *run) pick() *proc { return r.clients[r.rng.IntN(len(r.clients))] }
+func (r *run) pick() *proc { return r.procs[r.rng.IntN(len(r.procs))] }

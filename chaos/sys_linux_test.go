@@ -1,8 +1,6 @@
 // Copyright The Quorate Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build chaos
-
 package chaos
 
 import "syscall"
