@@ -18,7 +18,7 @@ import (
 const (
 	// Pauses between tries of a watch that failed.
 	minPause = 10 * time.Millisecond
-	maxPause = time.Second
+	maxPause = 500 * time.Millisecond
 
 	// pollWait is how long a blocking query waits for a change. Consul adds up
 	// to a sixteenth of it.

@@ -39,7 +39,7 @@
 //	   +------ pause -------+---- any error ---+       ctx over, reader gone,
 //	                                                   denied, client closed: end
 //
-// After an error it pauses (10 ms, doubling to 1 s, with jitter), opens again
+// After an error it pauses (10 ms, doubling to 0.5 s, with jitter), opens again
 // and reads again. That read is linearizable, so nothing older than before is
 // ever shown.
 //

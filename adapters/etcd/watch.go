@@ -19,7 +19,7 @@ import (
 // Pauses between tries of a watch that failed.
 const (
 	minPause = 10 * time.Millisecond
-	maxPause = time.Second
+	maxPause = 500 * time.Millisecond
 )
 
 // errStreamEnded is why a try ends when its stream was closed under it.

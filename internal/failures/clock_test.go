@@ -45,7 +45,7 @@ func (rs *results) jump(t *testing.T, grounds ...*ground) {
 	for _, st := range all {
 		st.each("after it", func(tr *trial) {
 			if tr.held(first[tr]) {
-				tr.handsOver(first[tr], second[tr], bound)
+				tr.handsOver(first[tr], second[tr], afterFault)
 			}
 		})
 		st.ends()

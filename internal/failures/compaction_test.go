@@ -44,6 +44,6 @@ func compacted(st *stage) {
 			tr.row.fault("the waiter gives up: %v", w.second.err)
 			return
 		}
-		tr.handsOver(w.first, w.second, bound)
+		tr.handsOver(w.first, w.second, afterFault)
 	})
 }

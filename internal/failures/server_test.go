@@ -54,6 +54,11 @@ func (tr *trial) held(p *party) bool {
 	return false
 }
 
+// afterFault is what a hand-over may take when the servers have just been hit:
+// a watch whose server was away asks again after at most 0.75 s, gRPC goes back
+// to a server that has refused it after 1.2 s.
+const afterFault = 2 * time.Second
+
 // handsOver has the first give the lock back, and the second get it in time.
 func (tr *trial) handsOver(first, second *party, in time.Duration) {
 	tr.Helper()
@@ -130,7 +135,7 @@ func leaderKilled(st *stage) {
 			tr.taken(first[tr], second[tr])
 		}
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr], bound)
+			tr.handsOver(first[tr], second[tr], afterFault)
 		}
 	})
 	m.Restart()
@@ -234,7 +239,7 @@ func restarts(st *stage) {
 	st.ready()
 	st.each("after it", func(tr *trial) {
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr], bound)
+			tr.handsOver(first[tr], second[tr], afterFault)
 		}
 	})
 }

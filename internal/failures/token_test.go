@@ -49,7 +49,7 @@ func tokensExpire(st *stage) {
 			return
 		}
 		if tr.held(first[tr]) {
-			tr.handsOver(first[tr], second[tr], bound)
+			tr.handsOver(first[tr], second[tr], afterFault)
 		}
 	})
 }
