@@ -128,6 +128,10 @@ var plants = map[string]struct {
 			s.tell(history.Event{T: s.now + time.Duration(i), Proc: "observer", What: history.Saw, Name: "e", Token: token})
 		}
 	}},
+	"a session outlives its lease": {"expired", func(s *story) {
+		s.asks("client-0", "abc", s.now, s.now+3)
+		s.tell(history.Event{T: s.now + 2, Proc: history.Server, What: history.Deleted, Name: "p/inbox/abc"})
+	}},
 	"a key is left":       {"left", func(s *story) { s.tell(history.Event{T: s.now, Proc: history.Server, What: history.Left, Name: "k"}) }},
 	"a goroutine is left": {"left", func(s *story) { s.tell(history.Event{T: s.now, Proc: "client-0", What: history.Leak, Value: "f"}) }},
 	"nothing was done": {"vacuous", func(s *story) {
@@ -188,6 +192,17 @@ func TestPauseIsNoOverlap(t *testing.T) {
 	asked.T += 2
 	s.tell(asked)
 	require.NotEmpty(t, check.All(history.Of(s.events...), check.Bounds{}))
+}
+
+// TestSessionsAreAsked: one that its owner has closed, or that was told in time,
+// is not objected to, and nobody waits for it.
+func TestSessionsAreAsked(t *testing.T) {
+	s := plain()
+	s.asks("client-0", "abc", 0, s.now)
+	s.tell(history.Event{T: s.now + 1, Proc: history.Server, What: history.Deleted, Name: "p/session/abc"})
+	s.tell(history.Event{T: time.Second, Proc: history.Server, What: history.Deleted, Name: "p/mutex/l/abc"})
+	s.tell(history.Event{T: time.Second, Proc: history.Server, What: history.Deleted, Name: "p/session/another"})
+	require.Empty(t, check.All(history.Of(s.events...), check.Bounds{Liveness: true}))
 }
 
 // TestDeadInLine: one that was killed while it waited keeps all behind it

@@ -21,7 +21,8 @@
 //	wait        every wait ends when its context does, in time (I9)
 //	heal        what can be held is held again in time when a nemesis is over (I4)
 //	observe     no observer is shown an earlier leader after a later one
-//	left        no key and no goroutine is left (I5, I6)
+//	expired     no session believes in itself when the server was seen to have ended it
+//	left        no leased key and no goroutine is left (I5, I6)
 //	linear      the lock is linearizable, says porcupine
 //	vacuous     enough was done before the first nemesis, and each one had an effect
 //

@@ -55,6 +55,16 @@ func (s *story) turn(proc string, id uint64, waited time.Duration, asked int, lo
 	s.tell(at(s.now, history.Gave))
 }
 
+// asks has a process ask its session at these times, and be told yes.
+func (s *story) asks(proc, session string, at ...time.Duration) {
+	e := history.Event{T: at[0], Proc: proc, What: history.Call, Kind: history.Session, Name: session, ID: 77}
+	s.tell(e)
+	for _, e.T = range at {
+		e.What = history.Checked
+		s.tell(e)
+	}
+}
+
 // drawStory draws one of some turns at least.
 func drawStory(t *rapid.T, least int) *story {
 	s := &story{now: time.Second}

@@ -4,7 +4,9 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/chaos/history"
@@ -67,6 +69,7 @@ var Rules = []Rule{
 	{Name: "wait", check: waits},
 	{Name: "heal", check: heal, liveness: true},
 	{Name: "observe", check: observe},
+	{Name: "expired", check: expired},
 	{Name: "left", check: left},
 	{Name: "linear", check: linear},
 	{Name: "vacuous", check: vacuous},
@@ -76,16 +79,25 @@ var Rules = []Rule{
 type run struct {
 	*history.History
 	Bounds
-	places  []*history.Place
+	places  []*history.Place // but those of sessions
+	asked   []*history.Place // of sessions
 	names   map[[2]string][]*history.Place
 	windows []*history.Window
 	ended   map[string]time.Duration // each process's last event
 	end     time.Duration
 }
 
-// All judges a history by all rules that its mode has.
+// All judges a history by all rules that its mode has. What it finds is in
+// their order, and of each in that of time.
 func All(h *history.History, b Bounds) []Violation {
-	r := &run{History: h, Bounds: b.withDefaults(), places: h.Places(), windows: h.Windows(), ended: map[string]time.Duration{}}
+	r := &run{History: h, Bounds: b.withDefaults(), windows: h.Windows(), ended: map[string]time.Duration{}}
+	for _, p := range h.Places() {
+		if p.Kind == history.Session {
+			r.asked = append(r.asked, p)
+		} else {
+			r.places = append(r.places, p)
+		}
+	}
 	r.names = history.Names(r.places)
 	for _, e := range h.Events {
 		r.ended[e.Proc] = max(r.ended[e.Proc], e.T)
@@ -96,7 +108,11 @@ func All(h *history.History, b Bounds) []Violation {
 		if rule.liveness && !b.Liveness {
 			continue
 		}
-		for _, v := range rule.check(r) {
+		found := rule.check(r)
+		slices.SortFunc(found, func(a, b Violation) int { // some go through maps
+			return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Text, b.Text))
+		})
+		for _, v := range found {
 			v.Rule = rule.Name
 			all = append(all, v)
 		}

@@ -53,6 +53,7 @@ const (
 const (
 	Mutex    = "mutex"
 	Election = "election"
+	Session  = "session" // its name is the session's; nobody gets it, it is only asked
 )
 
 // An Event is one line.
