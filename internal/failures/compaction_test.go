@@ -7,12 +7,14 @@ import (
 	"context"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/internal/links"
 )
 
 func compacted(st *stage) {
 	type wait struct {
 		first, second *party
-		link          *link
+		link          *links.Link
 	}
 	them := map[*trial]*wait{}
 	for _, tr := range st.trials {
@@ -25,7 +27,7 @@ func compacted(st *stage) {
 		w.second, _, w.link = tr.waiter(context.Background())
 	})
 	for _, tr := range st.trials {
-		them[tr].link.cut()
+		them[tr].link.Cut()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -36,7 +38,7 @@ func compacted(st *stage) {
 	_, err := st.cluster.(etcdCluster).Compact(ctx)
 	require.NoError(st, err)
 	for _, tr := range st.trials {
-		them[tr].link.join()
+		them[tr].link.Join()
 	}
 	st.each("after it", func(tr *trial) {
 		w := them[tr]

@@ -8,18 +8,20 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/internal/links"
 )
 
 var cutScenarios = []scenario{
 	{
 		name: "link cut, no reset", what: "The holder's link swallows everything from one moment on, in both directions.",
 		on: allLocks, convicts: []*kind{theirLock},
-		run: heldThrough(func(_ *trial, l *link) { l.swallow(requests, answers) }),
+		run: heldThrough(func(_ *trial, l *links.Link) { l.Swallow(links.Requests, links.Answers) }),
 	},
 	{
 		name: "requests only", what: "The holder's link swallows what the holder says; answers would pass.",
 		on:  allLocks,
-		run: heldThrough(func(_ *trial, l *link) { l.swallow(requests) }),
+		run: heldThrough(func(_ *trial, l *links.Link) { l.Swallow(links.Requests) }),
 	},
 	{
 		// The server goes on hearing the renewals of one who does not know it.
@@ -30,12 +32,12 @@ var cutScenarios = []scenario{
 	{
 		name: "answers late by half a TTL, then cut", what: "Answers come half a TTL late for two TTLs, then the link swallows everything.",
 		on: allLocks, convicts: []*kind{theirLock},
-		run: heldThrough(func(tr *trial, l *link) { lateThenCut(tr, l, tr.site.TTL/2) }),
+		run: heldThrough(func(tr *trial, l *links.Link) { lateThenCut(tr, l, tr.site.TTL/2) }),
 	},
 	{
 		name: "answers late by 0.95 TTL, then cut", what: "The same with answers that come 0.95 TTL late.",
 		on: allLocks, convicts: []*kind{theirLock},
-		run: heldThrough(func(tr *trial, l *link) { lateThenCut(tr, l, tr.site.TTL*95/100) }),
+		run: heldThrough(func(tr *trial, l *links.Link) { lateThenCut(tr, l, tr.site.TTL*95/100) }),
 	},
 	{
 		// Late by less than ours waits for one answer, so that a late one counts.
@@ -43,10 +45,10 @@ var cutScenarios = []scenario{
 		on: []*kind{oursOnEtcd, oursOnConsul, theirMutex, theirLock}, convicts: []*kind{theirLock},
 		run: func(tr *trial) {
 			tr.site.TTL, tr.site.Margin = 6*time.Second, 10*time.Millisecond
-			heldThrough(func(tr *trial, l *link) {
-				l.delay(answers, tr.site.TTL*15/100)
+			heldThrough(func(tr *trial, l *links.Link) {
+				l.Delay(links.Answers, tr.site.TTL*15/100)
 				within(tr.site.TTL, nil)
-				l.swallow(requests, answers)
+				l.Swallow(links.Requests, links.Answers)
 			})(tr)
 		},
 	},
@@ -68,7 +70,7 @@ var cutScenarios = []scenario{
 }
 
 // heldThrough: one holds, another waits, and then the holder's link is hit.
-func heldThrough(hit func(*trial, *link)) func(*trial) {
+func heldThrough(hit func(*trial, *links.Link)) func(*trial) {
 	return func(tr *trial) {
 		first, _, l := tr.holder()
 		second, _, _ := tr.waiter(context.Background())
@@ -92,10 +94,10 @@ func (tr *trial) next(first, second *party, since time.Duration) {
 
 // lateThenCut lets answers come late for long enough that renewals are sent
 // and answered, and cuts the link.
-func lateThenCut(tr *trial, l *link, by time.Duration) {
-	l.delay(answers, by)
+func lateThenCut(tr *trial, l *links.Link, by time.Duration) {
+	l.Delay(links.Answers, by)
 	within(2*tr.site.TTL, nil)
-	l.swallow(requests, answers)
+	l.Swallow(links.Requests, links.Answers)
 }
 
 // answersCut ends with the link whole again: a holder whose renewals arrive
@@ -104,7 +106,7 @@ func lateThenCut(tr *trial, l *link, by time.Duration) {
 func answersCut(tr *trial) {
 	first, _, l := tr.holder()
 	second, _, _ := tr.waiter(context.Background())
-	l.swallow(answers)
+	l.Swallow(links.Answers)
 	if within(tr.site.TTL+bound, first.over) || within(tr.expired()+2*time.Second, second.done) {
 		tr.next(first, second, now()) // only now does the lease begin to run out
 		return
@@ -117,7 +119,7 @@ func cutAfterGrant(tr *trial) {
 	next, _ := tr.contender()
 	late := make(chan struct{})
 	first, _, l := tr.holder(func(at *site) { at.Late = late })
-	l.swallow(requests, answers)
+	l.Swallow(links.Requests, links.Answers)
 	close(late)
 	since := now()
 	tr.next(first, tr.tries(context.Background(), next), since)
@@ -132,7 +134,7 @@ func grantedLate(tr *trial) {
 		at.Late = late
 		at.Granted = func() { within(at.TTL*45/100, nil) }
 	})
-	l.swallow(requests, answers)
+	l.Swallow(links.Requests, links.Answers)
 	close(late)
 	since := now()
 	tr.next(first, tr.tries(context.Background(), next), since)

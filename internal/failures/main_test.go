@@ -9,8 +9,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/quorate/quorate/internal/links"
 	"github.com/quorate/quorate/internal/servers"
 )
 
@@ -29,8 +28,5 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f != nil {
 		_ = f.Value.Set("200")
 	}
-	// The proxy leaves behind what moved data on a link whose toxic was taken away.
-	servers.Main(m,
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"))
+	servers.Main(m, links.Leaks()...)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/internal/links"
 )
 
 // calm is a TTL that nothing here sees the end of: what is left behind a live
@@ -69,7 +71,7 @@ func (tr *trial) free(c contender) {
 
 // acquires opens a contender whose link can be hit before it takes the lock: by
 // hit, or, if it looks first whether the lock is free, by itself after that.
-func (tr *trial) acquires(what func(*link)) (c contender, l *link, hit func()) {
+func (tr *trial) acquires(what func(*links.Link)) (c contender, l *links.Link, hit func()) {
 	tr.Helper()
 	var armed atomic.Bool
 	c, l = tr.contender(func(at *site) {
@@ -87,7 +89,7 @@ func (tr *trial) acquires(what func(*link)) (c contender, l *link, hit func()) {
 
 func acquireAnswerLost(tr *trial) {
 	tr.site.TTL = calm
-	c, l, hit := tr.acquires(func(l *link) { l.swallow(answers) })
+	c, l, hit := tr.acquires(func(l *links.Link) { l.Swallow(links.Answers) })
 	other, _ := tr.contender()
 	hit()
 	ctx := tr.until(500 * time.Millisecond)
@@ -95,7 +97,7 @@ func acquireAnswerLost(tr *trial) {
 	tr.eventually("the write", func() bool { return tr.keys() > 0 })
 	<-ctx.Done()
 	tr.ended(p, now())
-	l.heal()
+	l.Heal()
 	require.True(tr, within(patience, p.done))
 	if p.has() {
 		require.NoError(tr, p.gives(tr.ctx()))
@@ -107,10 +109,10 @@ func releaseAnswerLost(tr *trial) {
 	tr.site.TTL = calm
 	first, c, l := tr.holder()
 	second, _, _ := tr.waiter(context.Background())
-	l.swallow(answers)
+	l.Swallow(links.Answers)
 	tr.releases(first)
 	tr.ended(second, now())
-	l.heal()
+	l.Heal()
 	tr.again(first, second, c)
 }
 
@@ -118,10 +120,10 @@ func releaseLate(tr *trial) {
 	tr.site.TTL = calm
 	first, c, l := tr.holder()
 	second, _, _ := tr.waiter(context.Background())
-	l.delay(requests, time.Minute)
+	l.Delay(links.Requests, time.Minute)
 	tr.releases(first)
 	require.False(tr, within(500*time.Millisecond, second.done), "the request was not held up")
-	l.heal()
+	l.Heal()
 	tr.ended(second, now())
 	tr.again(first, second, c)
 }
@@ -130,10 +132,10 @@ func releaseLost(tr *trial) {
 	tr.site.TTL = calm
 	first, c, l := tr.holder()
 	second, _, _ := tr.waiter(context.Background())
-	l.swallow(requests)
+	l.Swallow(links.Requests)
 	tr.releases(first)
 	require.False(tr, within(time.Second, second.done), "the request was not lost")
-	l.heal()
+	l.Heal()
 	tr.ended(second, now())
 	tr.again(first, second, c)
 }
@@ -143,7 +145,7 @@ func acquireTwice(tr *trial) {
 	other, _ := tr.contender()
 	tr.site.Endpoints = []string{tr.site.Endpoints[0], tr.site.Endpoints[0]}
 	c, l := tr.contender()
-	l.way(0).delay(requests, time.Minute)
+	l.Way(0).Delay(links.Requests, time.Minute)
 	for range 8 { // the client takes turns, so the first may go the good way
 		p := tr.tries(tr.ctx(), c)
 		stuck := !within(300*time.Millisecond, p.done)
@@ -153,7 +155,7 @@ func acquireTwice(tr *trial) {
 			break
 		}
 	}
-	l.heal()
+	l.Heal()
 	within(500*time.Millisecond, nil)
 	tr.free(other)
 }

@@ -45,3 +45,10 @@ func setClock(off time.Duration) (restore func(), err error) {
 	}
 	return func() { must(set(0)) }, err
 }
+
+// must is for what cannot fail once it has been done.
+func must(err error) {
+	if err != nil {
+		panic("clock: " + err.Error())
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quorate/quorate/internal/links"
 )
 
 // A trial is one scenario tried on one kind of lock.
@@ -26,7 +28,7 @@ type trial struct {
 	resource resource
 	holders  atomic.Int64
 	parties  []*party
-	links    []*link
+	links    []*links.Link
 	cleanups []func()
 	row      *row
 	round    int
@@ -65,12 +67,12 @@ func (tr *trial) until(d time.Duration) context.Context {
 }
 
 // contender opens one behind a link of its own.
-func (tr *trial) contender(change ...func(*site)) (contender, *link) {
+func (tr *trial) contender(change ...func(*site)) (contender, *links.Link) {
 	tr.Helper()
-	l := newLink(tr.T, tr.site.Endpoints)
+	l := links.New(tr.T, tr.site.Endpoints)
 	tr.links = append(tr.links, l)
 	at := tr.site
-	at.Endpoints = l.endpoints
+	at.Endpoints = l.Endpoints()
 	for _, f := range change {
 		f(&at)
 	}
@@ -81,7 +83,7 @@ func (tr *trial) contender(change ...func(*site)) (contender, *link) {
 }
 
 // holder opens a contender and has it take the lock.
-func (tr *trial) holder(change ...func(*site)) (*party, contender, *link) {
+func (tr *trial) holder(change ...func(*site)) (*party, contender, *links.Link) {
 	tr.Helper()
 	c, l := tr.contender(change...)
 	p := tr.tries(context.Background(), c)
@@ -90,7 +92,7 @@ func (tr *trial) holder(change ...func(*site)) (*party, contender, *link) {
 }
 
 // waiter opens a contender and returns when it waits for the lock.
-func (tr *trial) waiter(ctx context.Context) (*party, contender, *link) {
+func (tr *trial) waiter(ctx context.Context) (*party, contender, *links.Link) {
 	tr.Helper()
 	c, l := tr.contender()
 	before := tr.keys()
@@ -180,7 +182,7 @@ func (tr *trial) taken(from, to *party) {
 func (tr *trial) ends() {
 	tr.Helper()
 	for _, l := range tr.links {
-		l.heal()
+		l.Heal()
 	}
 	tr.gather(0)
 	tr.gather(time.Second) // of a Lock that returns now that its link is whole
@@ -238,7 +240,7 @@ func (tr *trial) closes() {
 		f()
 	}
 	for _, l := range tr.links {
-		l.cut()
+		l.Cut()
 	}
 	tr.links = nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quorate/quorate/internal/links"
 )
 
 var waitScenarios = []scenario{
@@ -56,7 +58,7 @@ func contextBehindBlackHole(tr *trial) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	second, _, l := tr.waiter(ctx)
-	l.swallow(requests, answers)
+	l.Swallow(links.Requests, links.Answers)
 	cancel()
 	tr.ended(second, now())
 }
