@@ -63,6 +63,16 @@ var workloads = []workload{
 	{"mutex", useMutex, 3},
 	{"election", useElection, 2},
 	{"observers", observe, 1},
+	{"keepers", keeper(4, 1, 4), 2},
+	{"session", useSession, 1},
+}
+
+// workloads are those of a client, by what it is to show.
+func (o orders) workloads() []workload {
+	if of, ok := planted[o.Plant]; ok {
+		return of
+	}
+	return workloads
 }
 
 // runClient is the life of a client: it works until its standard input ends,
@@ -82,6 +92,9 @@ func runClient(told string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
+	if isPeer(o.Plant) {
+		return errors.Join(workAsPeer(ctx, o, log), log.Close())
+	}
 	return errors.Join(work(ctx, o, log, before), log.Close())
 }
 
@@ -95,9 +108,10 @@ func work(ctx context.Context, o orders, log *history.Writer, before goleak.Opti
 		return err
 	}
 	c := &client{orders: o, log: log, resource: guard}
+	store, clock := o.spoil(store)
 	// It may be started while no server answers.
 	c.session, err = session.Open(ctx, store, &session.Options{
-		Prefix: o.Prefix, TTL: o.TTL, Owner: o.Proc, CloseTimeout: 5 * time.Second,
+		Prefix: o.Prefix, TTL: o.TTL, Owner: o.Proc, CloseTimeout: 5 * time.Second, Clock: clock,
 		Observer: &session.Observer{State: func(s session.StateChange) {
 			e := history.Event{What: history.State, Name: s.Session, Value: s.To.String()}
 			if s.Cause != nil {
@@ -109,16 +123,7 @@ func work(ctx context.Context, o orders, log *history.Writer, before goleak.Opti
 	if err != nil {
 		return errors.Join(err, guard.Close(), closeStore())
 	}
-	var wg sync.WaitGroup
-	seed := o.Seed
-	for _, w := range workloads {
-		for range w.times {
-			seed++
-			rng := rand.New(rand.NewPCG(seed, seed))
-			wg.Go(func() { w.run(ctx, c, rng) })
-		}
-	}
-	wg.Wait()
+	c.works(ctx)
 	closed := c.session.Close()
 	err = errors.Join(guard.Close(), closeStore())
 	if leak := goleak.Find(before, goleak.IgnoreAnyFunction("github.com/quorate/quorate/chaos.runClient.func1")); leak != nil {
@@ -129,6 +134,20 @@ func work(ctx context.Context, o orders, log *history.Writer, before goleak.Opti
 	}
 	log.Tell(history.Event{What: history.End, Err: text(closed)})
 	return err
+}
+
+// works has all workloads run until ctx ends.
+func (c *client) works(ctx context.Context) {
+	var wg sync.WaitGroup
+	seed := c.Seed
+	for _, w := range c.workloads() {
+		for range w.times {
+			seed++
+			rng := rand.New(rand.NewPCG(seed, seed))
+			wg.Go(func() { w.run(ctx, c, rng) })
+		}
+	}
+	wg.Wait()
 }
 
 // openStore makes the store as a user would, with its own client.

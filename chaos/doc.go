@@ -5,27 +5,58 @@
 // real clusters while one thing after another goes wrong, write down what they
 // ask and are told, and package check judges what they wrote.
 //
-//	go test ./chaos                                    each nemesis once on etcd and on Consul
-//	QUORATE_CHAOS_ONLY=kill,reset go test ./chaos      only these
-//	QUORATE_CHAOS_KEEP=/tmp/runs go test ./chaos       keeps the histories of a run that fails
+//	go test ./chaos                                                   most nemeses once, on etcd and on Consul (90 s)
+//	go test ./chaos -v -timeout 0 -run TestChaos -args -profile ci    all of them twice (15 min)
+//	go test ./chaos -v -timeout 0 -run TestChaos -args -profile soak -for 1h -seed 7
+//	go test ./chaos -v -run TestChaos/etcd -args -mode safety -plan 'kill; reset + leader killed'
+//
+// Flags of this package stand behind -args: -profile, -for, -seed, -plan, -mode,
+// -failed FOLDER (for runs that fail; quorate-chaos in the temporary folder by
+// default) and -results FOLDER (for what [results] counts, from which
+// `go run ./chaos/report` writes docs/reliability.md).
 //
 // # What is in a run
 //
-//   - Three servers, and five clients: processes with a session each, on it three
-//     goroutines that lock and unlock one of four names, two that lead one of two
-//     elections and resign, and one that observes.
+//   - Three servers, and five clients: processes with a session each, which one
+//     goroutine asks whether it is alive; on it three that lock and unlock one of
+//     four names, two that lead one of two elections and resign, one that observes.
 //   - A resource outside the store that refuses smaller tokens and writes down what
-//     it takes. Each holder asks whether it still has its place every five
+//     it takes. Each holder asks whether it still has its place every few
 //     milliseconds, and after each yes writes to it.
 //   - A link from each client to the servers (toxiproxy), which can be cut, slowed
-//     down or swallow what goes over it.
-//   - Nemeses, one after the other with two seconds of peace between them. Each one
-//     tells when it began and ended, on whom, and what it was seen to do: one that
-//     did nothing fails the run.
+//     down or swallow what goes over it. As root on Linux, with `ip` and `nft`, each
+//     server has a network namespace of its own too, and the whole test one around
+//     them, so that nothing of it is left when the process is gone.
+//   - The truth: what the servers say of the run's keys, watched over clean links.
+//   - Nemeses, with two seconds of peace between them. Each one tells when it began
+//     and ended, on whom, and what it was seen to do: one that did nothing fails the
+//     run. One that cannot be here says why, and is red in the report.
 //
-// # Not here yet
+// # Modes
 //
-// What it must convict
-// has not been planted yet. Nor is there a soak that draws nemeses at random, those
-// nemeses that need root, or the server's own view of its keys in the history.
+// In liveness mode a quorum of the servers is kept, one nemesis is at work at a time,
+// and what can be held must be held again within the bounds of package check. In
+// safety mode anything may happen, also two things at once, and progress is not
+// asked for. That nobody holds what somebody else holds is asked for in both.
+//
+// # A run that fails
+//
+// It leaves a folder: the histories of all processes, the resource's, the servers'
+// and the nemeses' among them, run.json with the seed and what was done,
+// timeline.html, porcupine's picture of each name that is concerned, and the command
+// that does the same again. `go run ./chaos/judge FOLDER` judges it once more, also by
+// checkers that are newer than it.
+//
+// # Can it convict?
+//
+// TestConvicts plants four defects in the clients or the resource, and puts etcd's
+// concurrency.Mutex and Consul's api.Lock in their place: the same checkers must
+// object to each of the six, and to nothing without them. One history of each is kept
+// below check/testdata, where the checkers have to go on convicting it.
+//
+// # A workload more
+//
+// A file with a function like useMutex, and its line in workloads. It tells
+// [history.Call], Got, Checked and so on of a kind of its own; the checkers go by
+// what happened to each name and need to know nothing of the kind.
 package chaos

@@ -4,12 +4,12 @@
 package chaos
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/quorate/quorate/internal/links"
 	"github.com/quorate/quorate/internal/servers"
 )
 
@@ -21,8 +21,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// The proxy leaves behind what moved data on a link whose toxic was taken away.
-	servers.Main(m,
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
-		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"))
+	flag.Parse()
+	arena(!testing.Short() && flag.Lookup("test.list").Value.String() == "")
+	servers.Main(m, links.Leaks()...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quorate/quorate/chaos/history"
+	"github.com/quorate/quorate/internal/links"
 )
 
 // A nemesis is one thing that goes wrong. It does it, sees that it had an
@@ -35,9 +36,9 @@ var nemeses = []nemesis{
 	{"kill", true, "", clientKilled, nil},
 	{"stop short", true, "", func(r *run, n nemesis) { clientStopped(r, n, r.ttl/4) }, nil},
 	{"stop long", true, "", func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }, nil},
-	{"black hole", true, "", func(r *run, n nemesis) { swallowed(r, n, requests, answers) }, nil},
-	{"requests lost", true, "", func(r *run, n nemesis) { swallowed(r, n, requests) }, nil},
-	{"answers lost", true, "", func(r *run, n nemesis) { swallowed(r, n, answers) }, nil},
+	{"black hole", true, "", func(r *run, n nemesis) { swallowed(r, n, links.Requests, links.Answers) }, nil},
+	{"requests lost", true, "", func(r *run, n nemesis) { swallowed(r, n, links.Requests) }, nil},
+	{"answers lost", true, "", func(r *run, n nemesis) { swallowed(r, n, links.Answers) }, nil},
 	{"late, then cut", true, "", lateThenCut, nil},
 	{"reset", true, "", func(r *run, n nemesis) { resets(r, n, 1) }, nil},
 	{"flapping", true, "", func(r *run, n nemesis) { resets(r, n, 10) }, nil},
@@ -92,27 +93,29 @@ func swallowed(r *run, n nemesis, directions ...string) {
 	p := r.pick()
 	effect, end := r.begin(n, p.name)
 	since := history.Now()
-	p.link.swallow(directions...)
+	p.link.Swallow(directions...)
 	pause(r.Context(), r.ttl+r.ttl/2)
 	if what := p.state(since, "lost", r.ttl); what != "" {
 		effect("lost its session: %s", what)
 	}
-	p.link.heal()
+	p.link.Heal()
 	end()
 }
 
+// lateThenCut holds up answers for nearly half the TTL, so that what was renewed
+// is older than it looks, and then loses requests: the last answer still comes.
 func lateThenCut(r *run, n nemesis) {
 	p := r.pick()
 	effect, end := r.begin(n, p.name)
 	since := history.Now()
-	p.link.delay(answers, r.ttl/2)
+	p.link.Delay(links.Answers, r.ttl*9/20)
 	pause(r.Context(), 2*r.ttl)
-	p.link.swallow(requests, answers)
-	pause(r.Context(), r.ttl)
+	p.link.Swallow(links.Requests)
+	pause(r.Context(), r.ttl+r.ttl/4)
 	if what := p.state(since, "lost", r.ttl); what != "" {
 		effect("lost its session: %s", what)
 	}
-	p.link.heal()
+	p.link.Heal()
 	end()
 }
 
@@ -120,9 +123,9 @@ func resets(r *run, n nemesis, times int) {
 	p := r.pick()
 	effect, end := r.begin(n, p.name)
 	for range times {
-		before := p.link.connections()
-		p.link.cut()
-		p.link.join()
+		before := p.link.Connections()
+		p.link.Cut()
+		p.link.Join()
 		effect("%d connections ended", before)
 		pause(r.Context(), 200*time.Millisecond)
 	}
@@ -213,11 +216,11 @@ func allDown(r *run, n nemesis) {
 func compaction(r *run, n nemesis) {
 	p := r.pick()
 	effect, end := r.begin(n, p.name)
-	p.link.cut()
+	p.link.Cut()
 	rev, err := r.cluster.(etcdCluster).Compact(r.within(30 * time.Second))
 	require.NoError(r, err)
 	effect("compacted at %d", rev)
 	pause(r.Context(), 100*time.Millisecond)
-	p.link.join()
+	p.link.Join()
 	end()
 }

@@ -20,7 +20,9 @@ import (
 const (
 	locks     = 4
 	elections = 2
-	asks      = 5 * time.Millisecond // how often a holder asks
+
+	asks       = 5 * time.Millisecond // how often a holder asks
+	keeperAsks = 20 * time.Millisecond
 )
 
 // place is what the workloads need of a hold or a term.
@@ -30,40 +32,89 @@ type place interface {
 	Context() context.Context
 }
 
+// held is a place that a call gives back.
+type held interface {
+	place
+	Unlock() error
+}
+
+// A turn is one try to get a lock, and the work under it.
+type turn struct {
+	name  string
+	lock  func(ctx context.Context) (held, error)
+	work  time.Duration
+	every time.Duration // how often its work asks
+}
+
 // useMutex locks one of a few names, again and again, and now and then gives up
 // waiting.
 func useMutex(ctx context.Context, c *client, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		name := fmt.Sprint("l", rng.IntN(locks))
-		m, err := mutex.New(c.session, name, nil)
-		if err != nil {
-			panic(err)
-		}
-		id := c.log.Call(history.Mutex, name)
 		wait, cancel := context.WithTimeout(ctx, between(rng, 50*time.Millisecond, 3*time.Second))
-		stop := context.AfterFunc(wait, func() { c.log.Tell(history.Event{What: history.Cancel, ID: id}) })
-		h, err := m.Lock(wait)
-		stop()
+		err := c.take(ctx, wait, rng, turn{name, c.mutex(name), between(rng, 0, 40*time.Millisecond), asks})
 		cancel()
-		if err != nil {
-			c.log.Tell(history.Event{What: history.Failed, ID: id, Err: text(err)})
+		if errors.Is(err, session.ErrClosed) {
+			return
+		}
+	}
+}
+
+// keeper returns what locks one of so many names and keeps it, for so many TTLs:
+// who is cut off has it then still.
+func keeper(names, from, to int) func(context.Context, *client, *rand.Rand) {
+	return func(ctx context.Context, c *client, rng *rand.Rand) {
+		for ctx.Err() == nil {
+			name := keptName(rng, names)
+			keep := between(rng, time.Duration(from)*c.TTL, time.Duration(to)*c.TTL)
+			err := c.take(ctx, ctx, rng, turn{name, c.mutex(name), keep, keeperAsks})
 			if errors.Is(err, session.ErrClosed) {
 				return
 			}
-			pause(ctx, between(rng, 0, 50*time.Millisecond))
-			continue
 		}
-		c.log.Tell(history.Event{What: history.Got, Kind: history.Mutex, Name: name, ID: id, Token: h.Token()})
-		c.holds(ctx, id, name, h, between(rng, 0, 40*time.Millisecond))
-		c.log.Tell(history.Event{What: history.Give, ID: id})
-		err = h.Unlock()
-		if errors.Is(err, session.ErrLost) || errors.Is(err, adapters.ErrUnknown) || err == nil {
-			c.log.Tell(history.Event{What: history.Gave, ID: id, Err: text(err)})
-		} else {
-			c.log.Tell(history.Event{What: history.Gave, ID: id, Err: "unexpected: " + text(err)})
-		}
-		pause(ctx, between(rng, 0, 20*time.Millisecond))
 	}
+}
+
+func keptName(rng *rand.Rand, names int) string { return fmt.Sprint("k", rng.IntN(names)) }
+
+func (c *client) mutex(name string) func(context.Context) (held, error) {
+	m, err := mutex.New(c.session, name, nil)
+	if err != nil {
+		panic(err)
+	}
+	return func(ctx context.Context) (held, error) {
+		h, err := m.Lock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return h, nil
+	}
+}
+
+// take waits for a lock until wait ends, works under it until ctx does, at the
+// latest, and gives it back. It returns why it has not got it.
+func (c *client) take(ctx, wait context.Context, rng *rand.Rand, t turn) error {
+	id := c.log.Call(history.Mutex, t.name)
+	stop := context.AfterFunc(wait, func() { c.log.Tell(history.Event{What: history.Cancel, ID: id}) })
+	h, err := t.lock(wait)
+	stop()
+	if err != nil {
+		c.log.Tell(history.Event{What: history.Failed, ID: id, Err: text(err)})
+		pause(ctx, between(rng, 0, 50*time.Millisecond))
+		return err
+	}
+	c.log.Tell(history.Event{What: history.Got, Kind: history.Mutex, Name: t.name, ID: id, Token: h.Token()})
+	returned := c.working(ctx, rng, id, t, h)
+	c.log.Tell(history.Event{What: history.Give, ID: id})
+	err = h.Unlock()
+	if errors.Is(err, session.ErrLost) || errors.Is(err, adapters.ErrUnknown) || err == nil {
+		c.log.Tell(history.Event{What: history.Gave, ID: id, Err: text(err)})
+	} else {
+		c.log.Tell(history.Event{What: history.Gave, ID: id, Err: "unexpected: " + text(err)})
+	}
+	<-returned
+	pause(ctx, between(rng, 0, 20*time.Millisecond))
+	return nil
 }
 
 // useElection leads, and resigns after a while.
@@ -82,7 +133,7 @@ func useElection(ctx context.Context, c *client, rng *rand.Rand) {
 				id = c.log.Call(history.Election, name)
 			}
 			c.log.Tell(history.Event{What: history.Got, Kind: history.Election, Name: name, ID: id, Token: term.Token()})
-			c.holds(ctx, id, name, term, between(rng, 100*time.Millisecond, time.Second))
+			c.holds(ctx, rng, id, term, turn{name: name, work: between(rng, 100*time.Millisecond, time.Second), every: asks})
 			if gives = term.Check() == nil; gives {
 				c.log.Tell(history.Event{What: history.Give, ID: id})
 			}
@@ -100,14 +151,15 @@ func useElection(ctx context.Context, c *client, rng *rand.Rand) {
 
 var errResigned = errors.New("had enough")
 
-// holds is the work under a place: it asks, and after each yes writes to the
-// resource. It returns when the place is lost, or it has had it for that long.
-func (c *client) holds(ctx context.Context, id uint64, name string, p place, d time.Duration) {
+// holds is the work under a place: it asks, and a moment after each yes writes to
+// the resource, as work does. It returns when the place is lost, or it has worked
+// for as long as it should.
+func (c *client) holds(ctx context.Context, rng *rand.Rand, id uint64, p place, t turn) {
 	c.log.Tell(history.Event{What: history.Working, ID: id})
 	defer func() { c.log.Tell(history.Event{What: history.Rested, ID: id}) }()
-	ctx, cancel := context.WithTimeout(ctx, d)
+	ctx, cancel := context.WithTimeout(ctx, t.work)
 	defer cancel()
-	ticks := time.NewTicker(asks)
+	ticks := time.NewTicker(t.every)
 	defer ticks.Stop()
 	for {
 		asked := history.Now()
@@ -116,7 +168,8 @@ func (c *client) holds(ctx context.Context, id uint64, name string, p place, d t
 			return
 		}
 		c.log.TellAt(asked, history.Event{What: history.Checked, ID: id})
-		c.resource.write(name, p.Token(), c.Proc)
+		pause(ctx, between(rng, 0, t.every))
+		c.resource.write(t.name, p.Token(), c.Proc)
 		select {
 		case <-ticks.C:
 		case <-p.Context().Done():

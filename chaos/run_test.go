@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quorate/quorate/chaos/history"
+	"github.com/quorate/quorate/internal/links"
 	"github.com/quorate/quorate/internal/servers"
 )
 
@@ -55,12 +56,14 @@ type run struct {
 	resource *resource
 	resLog   *history.Writer
 	procs    []*proc // the clients
+	truth    *truth
+	usage    *usage
 }
 
 // A proc is one client, with a link of its own.
 type proc struct {
 	name string
-	link *link
+	link *links.Link
 	run  *run
 
 	mu    sync.Mutex
@@ -68,6 +71,8 @@ type proc struct {
 	stdin io.WriteCloser
 	lives int
 	gone  chan struct{}
+	told  []history.Event // of its session's states, as far as
+	read  int64           // its history has been read
 }
 
 // newRun begins a run; its clients do not work yet.
@@ -83,13 +88,27 @@ func newRun(t *testing.T, s setting) *run {
 	return r
 }
 
+// prefix is where the run's keys are. Runs of different seeds may share servers.
+func (r *run) prefix() string { return fmt.Sprint("chaos-", r.seed) }
+
 // start starts the clients.
 func (r *run) start() {
 	r.Helper()
+	r.truth = r.startTruth()
 	for i := range r.clients {
-		p := &proc{name: fmt.Sprint("client-", i), link: newLink(r.T, r.cluster.Endpoints()), run: r}
+		p := &proc{name: fmt.Sprint("client-", i), link: links.New(r.T, r.cluster.Endpoints()), run: r}
 		r.procs = append(r.procs, p)
 		p.start()
+	}
+	r.usage = r.watchUsage()
+}
+
+// works waits until every client has a session: what begins earlier hits some
+// who are not there yet.
+func (r *run) works() {
+	r.Helper()
+	for _, p := range r.procs {
+		require.NotEmpty(r, p.state(0, "active", 30*time.Second), "%s has no session", p.name)
 	}
 }
 
@@ -99,7 +118,7 @@ func (p *proc) start() {
 	defer p.mu.Unlock()
 	p.lives++
 	told, err := json.Marshal(orders{
-		Proc: p.name, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.endpoints, Prefix: "chaos",
+		Proc: p.name, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.Endpoints(), Prefix: p.run.prefix(),
 		TTL: p.run.ttl, Seed: p.run.seed + uint64(1000*p.lives), Resource: p.run.resource.addr, Plant: p.run.plant,
 	})
 	require.NoError(p.run, err)
@@ -156,12 +175,29 @@ func (r *run) finish() {
 		b, err := os.ReadFile(filepath.Join(r.dir, p.name+".stderr"))
 		require.NoError(r, err)
 		require.Empty(r, strings.TrimSpace(string(b)), "%s has something to say", p.name)
-		p.link.cut()
+		p.link.Cut()
 	}
+	r.usage.stop()
+	r.truth.left()
+	require.NoError(r, r.truth.stop())
 	r.resource.close()
 	require.NoError(r, r.resLog.Close())
 	require.NoError(r, r.log.Close())
 }
 
+// with is the run for a nemesis that acts beside others, with dice of its own.
+func (r *run) with(seed uint64) *run {
+	own := *r
+	own.rng = rand.New(rand.NewPCG(r.seed, seed))
+	return &own
+}
+
 // pick draws a client.
 func (r *run) pick() *proc { return r.procs[r.rng.IntN(len(r.procs))] }
+
+// must is for what cannot fail.
+func must(err error) {
+	if err != nil {
+		panic("chaos: " + err.Error())
+	}
+}

@@ -5,11 +5,11 @@ package chaos
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/chaos/history"
@@ -19,8 +19,10 @@ import (
 // state, and returns why; "" if it does not within d.
 func (p *proc) state(since time.Duration, state string, d time.Duration) string {
 	for began := time.Now(); ; {
-		if e, ok := p.told(since, history.State, state); ok {
-			return state + ": " + e.Err
+		for _, e := range p.states() {
+			if e.T >= since && e.Value == state {
+				return state + ": " + e.Err
+			}
 		}
 		if time.Since(began) > d {
 			return ""
@@ -29,43 +31,29 @@ func (p *proc) state(since time.Duration, state string, d time.Duration) string 
 	}
 }
 
-// told looks for an event in what a client has written by now.
-func (p *proc) told(since time.Duration, what history.What, value string) (history.Event, bool) {
+// states are what a client has told of its session by now. Its history is read
+// on from where it was read to.
+func (p *proc) states() []history.Event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f, err := os.Open(filepath.Join(p.run.dir, p.name+".jsonl"))
 	if err != nil {
-		return history.Event{}, false
+		return p.told
 	}
 	defer f.Close()
-	mark := `"w":"` + string(what) + `"`
-	for in := bufio.NewScanner(f); in.Scan(); {
-		if !strings.Contains(in.Text(), mark) {
-			continue
+	if _, err := f.Seek(p.read, io.SeekStart); err != nil {
+		return p.told
+	}
+	mark := []byte(`"w":"` + string(history.State) + `"`)
+	for in := bufio.NewReader(f); ; {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return p.told // what is not a whole line yet is read next time
 		}
+		p.read += int64(len(line))
 		var e history.Event
-		if json.Unmarshal(in.Bytes(), &e) == nil && e.T >= since && e.Value == value {
-			return e, true
+		if bytes.Contains(line, mark) && json.Unmarshal(line, &e) == nil {
+			p.told = append(p.told, e)
 		}
 	}
-	return history.Event{}, false
-}
-
-// connections counts those that the kernel has established to a link.
-func (l *link) connections() (n int) {
-	b, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return 0
-	}
-	for _, p := range l.proxies {
-		var port int
-		if _, err := fmt.Sscanf(p.Listen[strings.LastIndex(p.Listen, ":")+1:], "%d", &port); err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(b)) {
-			f := strings.Fields(line)
-			if len(f) > 3 && f[3] == "01" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
-				n++
-			}
-		}
-	}
-	return n
 }

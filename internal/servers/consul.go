@@ -4,6 +4,7 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -47,6 +48,14 @@ type ConsulOptions struct {
 	// TLS replaces HTTP by HTTPS and asks clients for a certificate of
 	// [Consul.Authority]. What agents say to each other stays plain.
 	TLS bool
+
+	// LogSegment is how much of its disk a server reserves ahead for its log, in
+	// MB: 64, Consul's own, by default.
+	LogSegment int
+
+	// Hosts are where the members run, one for each, client agents last; nil is
+	// loopback.
+	Hosts []Host
 }
 
 // Consul is a cluster of Consul agents, each in a process of its own.
@@ -55,7 +64,7 @@ type Consul struct {
 	opts      ConsulOptions
 	servers   int
 	rpc       []string // addresses by which the servers know each other
-	host      string   // of all members; no other cluster has it
+	host      string   // of all members without one of their own; no other cluster has it
 	token     string
 	authority *Authority
 	certFile  string // of clients
@@ -106,12 +115,13 @@ func StartConsulWith(t testing.TB, servers int, opts *ConsulOptions) *Consul {
 		c.authority = NewAuthority(t)
 		c.certFile, c.keyFile = c.authority.Issue(t, "client")
 	}
-	for _, a := range c.agents(t, base) {
+	for i, a := range c.agents(t, base) {
 		if err := a.write(c); err != nil {
 			t.Fatalf("servers: settings of member %s: %v", a.name, err)
 		}
 		m := &Member{
-			name: a.name, dir: a.dir, addr: a.http, url: "http://" + a.http,
+			name: a.name, base: base, dir: a.dir, host: hostOf(t, o.Hosts, i, servers+o.Clients),
+			addr: a.http, url: "http://" + a.http,
 			command: func() (*exec.Cmd, error) { return exec.Command(program.Path, a.args(o.Dev)...), nil },
 			quit:    func(p *process) error { return p.cmd.Process.Signal(syscall.SIGTERM) },
 			exit:    1, // that of servers, and of a client agent that found none to tell
@@ -146,14 +156,20 @@ func (c *Consul) agents(t testing.TB, base string) []*agent {
 	}
 	var all []*agent
 	for i := range c.servers + c.opts.Clients {
-		a := &agent{server: i < c.servers, http: reserved(), serf: reserved(), rpc: reserved()}
+		a := &agent{server: i < c.servers, base: base, host: c.host}
 		a.name = fmt.Sprintf("s%d", i)
 		if !a.server {
 			a.name = fmt.Sprintf("c%d", i-c.servers)
 		}
 		a.dir = filepath.Join(base, a.name)
+		if h := hostOf(t, c.opts.Hosts, i, c.servers+c.opts.Clients); h != nil {
+			a.host, a.dir = h.Addr, cmp.Or(h.Dir, a.dir)
+			a.http, a.serf, a.rpc = h.at(8500), h.at(8301), h.at(8300)
+		} else {
+			a.http, a.serf, a.rpc = reserved(), reserved(), reserved()
+		}
 		if c.opts.TLS {
-			a.certFile, a.keyFile = c.authority.Issue(t, a.name, c.host)
+			a.certFile, a.keyFile = c.authority.Issue(t, a.name, a.host)
 		}
 		all = append(all, a)
 	}

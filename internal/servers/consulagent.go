@@ -14,6 +14,7 @@ import (
 // agent is what one agent of a [Consul] is started with, in all its lives.
 type agent struct {
 	name, dir         string
+	base, host        string // the directory of its configuration; its IP address
 	server            bool
 	http, serf, rpc   string   // addresses, all of the same host
 	join              []string // the servers' serf
@@ -28,7 +29,7 @@ type settings map[string]any
 func (a *agent) settings(c *Consul) settings {
 	ports := settings{"http": port(a.http), "https": -1, "dns": -1, "grpc": -1, "grpc_tls": -1, "serf_lan": port(a.serf), "serf_wan": -1, "server": port(a.rpc)}
 	s := settings{
-		"node_name": a.name, "server": a.server, "bind_addr": c.host, "client_addr": c.host,
+		"node_name": a.name, "server": a.server, "bind_addr": a.host, "client_addr": a.host,
 		"ports": ports, "connect": settings{"enabled": false}, "disable_update_check": true, "log_level": "warn",
 		// A member that begins before the others must not wait for long.
 		"retry_join": a.join, "retry_interval": "200ms",
@@ -40,6 +41,9 @@ func (a *agent) settings(c *Consul) settings {
 		s["leave_on_terminate"] = false
 		s["performance"] = settings{"raft_multiplier": c.opts.RaftMultiplier}
 		s["autopilot"] = settings{"cleanup_dead_servers": c.opts.CleanupDead, "server_stabilization_time": "200ms"}
+		if c.opts.LogSegment > 0 {
+			s["raft_logstore"] = settings{"wal": settings{"segment_size_mb": c.opts.LogSegment}}
+		}
 		if !c.opts.Dev {
 			s["bootstrap_expect"] = c.servers
 		}
@@ -69,7 +73,7 @@ func (a *agent) write(c *Consul) error {
 }
 
 func (a *agent) file() string {
-	return filepath.Join(filepath.Dir(a.dir), a.name+".json")
+	return filepath.Join(a.base, a.name+".json")
 }
 
 func (a *agent) args(dev bool) []string {

@@ -57,8 +57,10 @@ func (c *Consul) ready(ctx context.Context, i int) error {
 // of one host, so ours come from another than those of the test.
 func (c *Consul) probe(i int) (client *api.Client, done func(), err error) {
 	cfg := c.Config(i)
-	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.host)}}
-	cfg.Transport.DialContext = from.DialContext
+	if c.opts.Hosts == nil { // where they are, c.host is not
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(c.host)}}
+		cfg.Transport.DialContext = from.DialContext
+	}
 	client, err = api.NewClient(cfg)
 	return client, cfg.Transport.CloseIdleConnections, err
 }

@@ -35,7 +35,10 @@
 //     frozen etcd and every Consul stay). Their data are in memory where there
 //     is room, and are removed at the end of the test, or by the next Main
 //     after a SIGKILL.
-//   - A member that ends by itself fails the test and shows its last words.
+//   - A member that ends by itself fails the test and shows its last words, unless
+//     the test has said that it may: Member.MayEnd.
+//   - With hosts in the options, members run in network namespaces and on data
+//     directories that the test has made; all else holds as on loopback.
 //   - One package at a time runs its tests on this machine, per user, if all
 //     call Main; with -short nothing is locked and no server is started.
 //     On Windows there is no lock: use go test -p 1.

@@ -37,6 +37,9 @@ type Options struct {
 	// whole seconds. They need TLS.
 	AuthToken    string
 	AuthTokenTTL time.Duration
+
+	// Hosts are where the members run, one for each; nil is loopback.
+	Hosts []Host
 }
 
 // Etcd is a cluster of etcd servers, each in a process of its own.
@@ -74,15 +77,22 @@ func StartEtcdWith(t testing.TB, members int, opts *Options) *Etcd {
 	cluster := make(map[string]string, members)
 	for i := range members {
 		name := fmt.Sprintf("m%d", i)
+		dir, client, peer := filepath.Join(base, name), "", ""
+		host := hostOf(t, o.Hosts, i, members)
+		if host != nil {
+			dir, client, peer = cmp.Or(host.Dir, dir), host.at(2379), host.at(2380)
+		} else {
+			client, peer = Reserve(t), Reserve(t)
+		}
 		if members > 1 {
-			cluster[name] = "http://" + Reserve(t)
+			cluster[name] = "http://" + peer
 		}
 		set := etcdSettings{Secure: locks, Options: embedded.Options{
-			Name: name, Dir: filepath.Join(base, name), ClientAddr: Reserve(t),
+			Name: name, Dir: dir, ClientAddr: client,
 			Cluster: cluster, Heartbeat: o.Heartbeat, Election: o.Election,
 		}}
 		e.add(&Member{
-			name: name, dir: set.Dir, addr: set.ClientAddr, url: scheme + set.ClientAddr,
+			name: name, base: base, dir: dir, host: host, addr: client, url: scheme + client,
 			command: func() (*exec.Cmd, error) { return serverCommand(set) },
 			quit:    func(p *process) error { return p.stdin.Close() },
 		})

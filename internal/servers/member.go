@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 )
 
@@ -19,6 +18,8 @@ import (
 // test.
 type Member struct {
 	name, dir string
+	base      string                    // the directory of what it writes beside its data
+	host      *Host                     // nil is loopback
 	addr, url string                    // where clients find it
 	command   func() (*exec.Cmd, error) // of its next life
 	quit      func(*process) error      // asks it to shut down in order
@@ -41,7 +42,7 @@ type process struct {
 
 // start begins the member's next life. The caller holds m.mu.
 func (m *Member) start() error {
-	log, err := os.CreateTemp(filepath.Dir(m.dir), m.name+"-*.log")
+	log, err := os.CreateTemp(m.base, m.name+"-*.log")
 	if err != nil {
 		return err
 	}
@@ -50,6 +51,7 @@ func (m *Member) start() error {
 	if err != nil {
 		return err
 	}
+	cmd = m.host.command(cmd)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent
 	stdin, err := cmd.StdinPipe()
@@ -162,6 +164,28 @@ func (m *Member) Endpoint() string { return m.url }
 
 // Dir returns the directory of the member's data.
 func (m *Member) Dir() string { return m.dir }
+
+// Host returns where the member runs; the zero Host is loopback.
+func (m *Member) Host() Host {
+	if m.host == nil {
+		return Host{}
+	}
+	return *m.host
+}
+
+// MayEnd says that the member's present life may end by itself, and for a
+// reason that the caller made. Its next life may not.
+func (m *Member) MayEnd() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.proc.meant = true
+}
+
+// Ended says whether the member's last life is over.
+func (m *Member) Ended() bool { return m.last().dead() }
+
+// Said returns the end of what the member has written in its last life.
+func (m *Member) Said() string { return m.last().tail() }
 
 // last returns the member's last life.
 func (m *Member) last() *process {

@@ -1,0 +1,111 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/chaos/results"
+)
+
+// A campaign is runs against one cluster, one after the other.
+type campaign struct {
+	*testing.T
+	setting
+	head  results.Head
+	total *results.Result
+
+	mu  sync.Mutex
+	now string // what is done now, for the progress line
+	run *run
+}
+
+func newCampaign(t *testing.T, s setting, profile string) *campaign {
+	c := &campaign{T: t, setting: s}
+	c.head = results.Head{
+		Backend: s.backend, Profile: profile, Seed: s.seed, Began: time.Now(), TTL: s.ttl, Clients: s.clients,
+		Servers: version(s.backend), Machine: machine(), Command: command(profile, s.seed),
+	}
+	c.total = results.New(c.head)
+	c.total.Known = known(s.backend)
+	return c
+}
+
+// plays makes one run of a plan, and adds what came out. It is a test of its
+// own, so that one which breaks off does not end the campaign.
+func (c *campaign) plays(mode string, plan func(*run) []step) {
+	s := c.setting
+	c.setting.seed++
+	c.Run(fmt.Sprintf("%s-%d", mode, s.seed), func(t *testing.T) {
+		r := newRun(t, s)
+		_, missing := r.on()
+		steps := plan(r)
+		began := time.Now()
+		r.start()
+		r.works()
+		for i, s := range steps {
+			c.does(r, mode+": "+s.String())
+			r.does(s, i)
+		}
+		pause(t.Context(), peace)
+		c.does(nil, "judging")
+		v := r.judge(mode, steps, c.head)
+		v.result.Took = time.Since(began)
+		v.result.Missing = missing
+		c.mu.Lock()
+		c.total.Add(v.result)
+		c.mu.Unlock()
+		faults, effective := v.result.Faults()
+		t.Logf("%d faults, %d effective, %d operations, %d violations", faults, effective, v.result.Operations(), len(v.found))
+	})
+	if *stored != "" {
+		require.NoError(c, c.total.Store(*stored))
+	}
+}
+
+func (c *campaign) does(r *run, what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run, c.now = r, what
+}
+
+// reports prints a line now and then until the test ends: what takes an hour
+// must show that it lives.
+func (c *campaign) reports(every time.Duration) {
+	began, own := time.Now(), used(os.Getpid())
+	c.Cleanup(func() {
+		now := used(os.Getpid())
+		if now.Files > own.Files+mostFiles {
+			c.Errorf("this process had %d files open at the begin and has %d", own.Files, now.Files)
+		}
+	})
+	var wg sync.WaitGroup
+	c.Cleanup(wg.Wait)
+	ctx := c.Context() // ends before cleanups
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			pause(ctx, every)
+			fmt.Fprintln(os.Stderr, c.progress(time.Since(began)))
+		}
+	})
+}
+
+func (c *campaign) progress(since time.Duration) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	faults, effective := c.total.Faults()
+	peak := c.total.Peak
+	if c.run != nil && c.run.usage != nil {
+		peak.Max(c.run.usage.most())
+	}
+	return fmt.Sprintf("%s %s: seed %d, %d runs, %d faults (%d effective), %d operations, %d violations; clients at most %d MB, %d files; now %s",
+		since.Round(time.Second), c.backend, c.head.Seed, c.total.Runs, faults, effective, c.total.Operations(), len(c.total.Violations),
+		peak.Memory>>20, peak.Files, c.now)
+}

@@ -1,0 +1,208 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"flag"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quorate/quorate/chaos/check"
+	"github.com/quorate/quorate/chaos/history"
+	"github.com/quorate/quorate/internal/links"
+	"github.com/quorate/quorate/internal/servers"
+)
+
+var keepConvicted = flag.String("keep", "", "write the histories of what TestConvicts convicts to folders in `DIR`, cut short")
+
+// convictions are what the suite must be able to find, each with what goes wrong
+// meanwhile, and the rules that find it.
+var convictions = []conviction{
+	{plantReceipt, "etcd", 3, lateThenLost, holder, []string{"overlap", "linear", "expired"}},
+	{plantUnfenced, "etcd", 2, stopLong, holder, []string{"fence"}},
+	{plantNeighbor, "etcd", 2, killed, waiter, []string{"overlap", "linear"}},
+	{plantRelease, "etcd", 2, resetOnce, holder, []string{"order", "overlap", "linear"}},
+	{plantMutex, "etcd", 2, blackHole, holder, []string{"overlap", "linear"}},
+	{plantLock, "consul", 1, holeAtServer, holder, []string{"overlap", "linear"}},
+}
+
+type conviction struct {
+	plant   string
+	backend string
+	ttl     int // seconds
+	nemesis nemesis
+	at      who
+	rules   []string
+}
+
+var (
+	lateThenLost = nemesis{name: "late, then cut", quorum: true, act: answersLate}
+	stopLong     = nemesis{name: "stop long", quorum: true, act: func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }}
+	killed       = nemesis{name: "kill", quorum: true, act: clientKilled}
+	resetOnce    = nemesis{name: "reset", quorum: true, act: func(r *run, n nemesis) { resets(r, n, 1) }}
+	blackHole    = nemesis{name: "black hole", quorum: true, act: func(r *run, n nemesis) { swallowed(r, n, links.Requests, links.Answers) }}
+	holeAtServer = nemesis{name: "black hole", quorum: true, act: holeUntilExpiry}
+)
+
+// TestConvicts: a run in which something is wrong that must not be is convicted,
+// by the rules that are there for it, and the same run without it is not. Four
+// defects have been put in; two locks of others are as they come.
+func TestConvicts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: waits for leases, on real servers")
+	}
+	clusters := map[string]cluster{
+		"etcd":   etcdCluster{servers.StartEtcd(t, 1)},
+		"consul": servers.StartConsulWith(t, 1, &servers.ConsulOptions{Dev: true}),
+	}
+	var seeds uint64 = 100
+	begin := func(t *testing.T, seed uint64, backend, plant string, ttl int) *run {
+		return newRun(t, setting{backend: backend, cluster: clusters[backend], clients: 3, ttl: time.Duration(ttl) * time.Second, seed: seed, plant: plant})
+	}
+	var wg sync.WaitGroup // they wait for leases: all at once, however few processors there are
+	defer wg.Wait()
+	for _, c := range convictions {
+		seeds++ // each has keys of its own
+		seed := seeds
+		wg.Go(func() {
+			t.Run(c.plant, func(t *testing.T) { convict(begin(t, seed, c.backend, c.plant, c.ttl), c) })
+		})
+	}
+	for _, c := range []struct {
+		backend string
+		ttl     int
+		nemeses []nemesis
+	}{
+		{"etcd", 2, []nemesis{lateThenLost, stopLong, killed, resetOnce, blackHole}},
+		{"consul", 1, []nemesis{blackHole, stopLong, killed}},
+	} {
+		seeds++
+		seed := seeds
+		wg.Go(func() {
+			t.Run(plantNone+" on "+c.backend, func(t *testing.T) {
+				acquit(begin(t, seed, c.backend, plantNone, c.ttl), c.nemeses)
+			})
+		})
+	}
+}
+
+// acquit has each nemesis at work once, on what has no defect.
+func acquit(r *run, all []nemesis) {
+	r.start()
+	for _, n := range all {
+		n.act(r.aimed(holder), n)
+	}
+	pause(r.Context(), r.ttl/2)
+	r.finish()
+	require.Empty(r, judged(r))
+}
+
+// convict has a nemesis at work until the rules have found what they must. Chance
+// has a part in whom it hits in what, so it may take more than one.
+func convict(r *run, c conviction) {
+	const most = 8
+	r.resource.open = c.plant == plantUnfenced
+	r.start()
+	began, tries := time.Now(), 0
+	for found := []check.Violation(nil); tries < most && !allOf(found, c.rules); found = judged(r) {
+		tries++
+		c.nemesis.act(r.aimed(c.at), c.nemesis)
+		pause(r.Context(), r.ttl/2)
+	}
+	took := time.Since(began)
+	r.finish()
+	found := judged(r)
+	rules := convicting(found)
+	r.Logf("%d times %s, %v: convicted by %v", tries, c.nemesis.name, took.Round(time.Millisecond), slices.Sorted(maps.Keys(rules)))
+	for _, rule := range c.rules {
+		require.Contains(r, rules, rule, "does not convict %s", c.plant)
+		delete(rules, rule)
+	}
+	// Nothing else is wrong with it, but for what goes with it.
+	for rule, first := range rules {
+		require.Contains(r, []string{"overlap", "linear", "fence", "expired"}, rule, first.String())
+	}
+	if *keepConvicted != "" {
+		keepRun(r, filepath.Join(*keepConvicted, strings.ReplaceAll(c.plant, " ", "-")), c.rules)
+	}
+}
+
+// judged is what is found in what has been written by now.
+func judged(r *run) []check.Violation {
+	h, err := history.Load(r.dir)
+	require.NoError(r, err)
+	return check.All(h, check.Bounds{Got: 1})
+}
+
+// convicting returns the first violation of each rule.
+func convicting(found []check.Violation) map[string]check.Violation {
+	rules := map[string]check.Violation{}
+	for _, v := range found {
+		if _, ok := rules[v.Rule]; !ok {
+			rules[v.Rule] = v
+		}
+	}
+	return rules
+}
+
+func allOf(found []check.Violation, rules []string) bool {
+	have := convicting(found)
+	for _, r := range rules {
+		if _, ok := have[r]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// answersLate delays links.Answers, and then requests do not get through any more. Those
+// answers that are on their way still come, so the last one is always a late one.
+func answersLate(r *run, n nemesis) {
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	since := history.Now()
+	p.link.Delay(links.Answers, r.ttl*9/20) // with half a TTL, hardly any renewal is in time
+	pause(r.Context(), r.ttl)
+	p.link.Swallow(links.Requests)
+	pause(r.Context(), r.ttl)
+	if what := p.state(since, "lost", r.ttl); what != "" {
+		effect("lost its session: %s", what)
+	}
+	p.link.Heal()
+	end()
+}
+
+// holeUntilExpiry swallows what goes over a link until the server has ended all
+// sessions of its client, and for a while after that. Consul's own lock does not
+// tell, and need not know.
+func holeUntilExpiry(r *run, n nemesis) {
+	client := r.cluster.(*servers.Consul).Client(r.T, 0)
+	p := r.pick()
+	effect, end := r.begin(n, p.name)
+	p.link.Swallow(links.Requests, links.Answers)
+	for began := time.Now(); time.Since(began) < 5*r.ttl; pause(r.Context(), 50*time.Millisecond) {
+		all, _, err := client.Session().List(nil)
+		require.NoError(r, err)
+		left := 0
+		for _, s := range all {
+			if s.Name == p.name {
+				left++
+			}
+		}
+		if left == 0 {
+			effect("its sessions have ended after %v", time.Since(began).Round(time.Millisecond))
+			break
+		}
+	}
+	pause(r.Context(), r.ttl)
+	p.link.Heal()
+	end()
+}
