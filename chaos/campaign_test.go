@@ -51,7 +51,7 @@ func (c *campaign) plays(mode string, plan func(*run) []step) {
 		r.start()
 		r.works()
 		for i, s := range steps {
-			c.does(r, mode+": "+s.String())
+			c.does(r, fmt.Sprintf("%s, %d of %d: %v", mode, i+1, len(steps), s))
 			r.does(s, i)
 		}
 		pause(t.Context(), peace)

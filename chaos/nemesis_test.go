@@ -109,9 +109,9 @@ func lateThenCut(r *run, n nemesis) {
 	effect, end := r.begin(n, p.name)
 	since := history.Now()
 	p.link.Delay(links.Answers, r.ttl*9/20)
-	pause(r.Context(), 2*r.ttl)
+	pause(r.Context(), r.ttl)
 	p.link.Swallow(links.Requests)
-	pause(r.Context(), r.ttl+r.ttl/4)
+	pause(r.Context(), r.ttl)
 	if what := p.state(since, "lost", r.ttl); what != "" {
 		effect("lost its session: %s", what)
 	}

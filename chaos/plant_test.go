@@ -44,7 +44,7 @@ type conviction struct {
 }
 
 var (
-	lateThenLost = nemesis{name: "late, then cut", quorum: true, act: answersLate}
+	lateThenLost = nemesis{name: "late, then cut", quorum: true, act: lateThenCut}
 	stopLong     = nemesis{name: "stop long", quorum: true, act: func(r *run, n nemesis) { clientStopped(r, n, 2*r.ttl+r.ttl/2) }}
 	killed       = nemesis{name: "kill", quorum: true, act: clientKilled}
 	resetOnce    = nemesis{name: "reset", quorum: true, act: func(r *run, n nemesis) { resets(r, n, 1) }}
@@ -161,23 +161,6 @@ func allOf(found []check.Violation, rules []string) bool {
 		}
 	}
 	return true
-}
-
-// answersLate delays links.Answers, and then requests do not get through any more. Those
-// answers that are on their way still come, so the last one is always a late one.
-func answersLate(r *run, n nemesis) {
-	p := r.pick()
-	effect, end := r.begin(n, p.name)
-	since := history.Now()
-	p.link.Delay(links.Answers, r.ttl*9/20) // with half a TTL, hardly any renewal is in time
-	pause(r.Context(), r.ttl)
-	p.link.Swallow(links.Requests)
-	pause(r.Context(), r.ttl)
-	if what := p.state(since, "lost", r.ttl); what != "" {
-		effect("lost its session: %s", what)
-	}
-	p.link.Heal()
-	end()
 }
 
 // holeUntilExpiry swallows what goes over a link until the server has ended all

@@ -71,7 +71,7 @@ func (c *setBack) Now() time.Duration { return c.Clock.Now() - time.Duration(c.b
 
 // fromReceipt makes of a lease that counts from when it was asked for one that
 // counts from the answer: as much time as the answer took has not passed. It
-// waits for late links.Answers, as whoever counts so has no reason not to.
+// waits for late answers, as whoever counts so has no reason not to.
 type fromReceipt struct {
 	adapters.Store
 	clock *setBack
