@@ -50,11 +50,14 @@ func (c *campaign) plays(mode string, plan func(*run) []step) {
 		began := time.Now()
 		r.start()
 		r.works()
+		pause(t.Context(), peace)
 		for i, s := range steps {
 			c.does(r, fmt.Sprintf("%s, %d of %d: %v", mode, i+1, len(steps), s))
 			r.does(s, i)
 		}
-		pause(t.Context(), peace)
+		if c.does(r, mode+", calm"); mode == liveness {
+			pause(t.Context(), r.calm()-peace)
+		}
 		c.does(nil, "judging")
 		v := r.judge(mode, steps, c.head)
 		v.result.Took = time.Since(began)

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -31,6 +32,7 @@ const envClient = "QUORATE_CHAOS_CLIENT" // makes the binary a client; its order
 // orders are what a client is told at its start.
 type orders struct {
 	Proc      string
+	Number    int    // of the client
 	Dir       string // of the histories
 	Backend   string // etcd, consul
 	Endpoints []string
@@ -46,6 +48,7 @@ type orders struct {
 type client struct {
 	orders
 	log      *history.Writer
+	kept     atomic.Int32 // how many keepers have begun
 	session  *session.Session
 	resource *guarded
 }
@@ -63,7 +66,7 @@ var workloads = []workload{
 	{"mutex", useMutex, 3},
 	{"election", useElection, 2},
 	{"observers", observe, 1},
-	{"keepers", keeper(4, 1, 4), 2},
+	{"keepers", keepOne, 2},
 	{"session", useSession, 1},
 }
 

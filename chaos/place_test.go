@@ -60,8 +60,21 @@ func useMutex(ctx context.Context, c *client, rng *rand.Rand) {
 	}
 }
 
-// keeper returns what locks one of so many names and keeps it, for so many TTLs:
-// who is cut off has it then still.
+// keepOne keeps one name for some TTLs again and again, so that who is cut off has
+// it then still. Each name has clients that want it at any time.
+func keepOne(ctx context.Context, c *client, rng *rand.Rand) {
+	const names = 4
+	name := fmt.Sprint("k", (2*c.Number+int(c.kept.Add(1)))%names)
+	for ctx.Err() == nil {
+		keep := between(rng, c.TTL, 4*c.TTL)
+		if err := c.take(ctx, ctx, rng, turn{name, c.mutex(name), keep, keeperAsks}); errors.Is(err, session.ErrClosed) {
+			return
+		}
+	}
+}
+
+// keeper returns what keeps one of so many names, another one each time, for so
+// many TTLs.
 func keeper(names, from, to int) func(context.Context, *client, *rand.Rand) {
 	return func(ctx context.Context, c *client, rng *rand.Rand) {
 		for ctx.Err() == nil {
@@ -119,7 +132,7 @@ func (c *client) take(ctx, wait context.Context, rng *rand.Rand, t turn) error {
 
 // useElection leads, and resigns after a while.
 func useElection(ctx context.Context, c *client, rng *rand.Rand) {
-	name := fmt.Sprint("e", rng.IntN(elections))
+	name := fmt.Sprint("e", c.Number%elections)
 	e, err := election.New(c.session, name, &election.Options{Value: c.Proc})
 	if err != nil {
 		panic(err)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quorate/quorate/chaos/history"
 	"github.com/quorate/quorate/chaos/results"
 )
 
@@ -91,12 +92,15 @@ func known(backend string) (all []results.Known) {
 	return all
 }
 
-// peace is how long clients work before, between and after nemeses.
+// peace is how long clients work between nemeses at least.
 const peace = 2 * time.Second
 
-// does plays one step.
+// calm is so long that nothing of a nemesis is left, and then some: hand-overs are
+// judged in it.
+func (r *run) calm() time.Duration { return r.heal() + 3*time.Second }
+
+// does plays one step, and waits for peace to come back.
 func (r *run) does(s step, number int) {
-	pause(r.Context(), peace)
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i, n := range s {
@@ -104,7 +108,13 @@ func (r *run) does(s step, number int) {
 		wg.Go(func() { n.act(own, n) })
 	}
 	wg.Wait()
-	r.Logf("%v: %v", s, time.Since(began).Round(time.Millisecond))
+	over := history.Now()
+	took := time.Since(began).Round(time.Millisecond)
+	pause(r.Context(), peace/4)
+	r.settles(over)
+	healed := (history.Now() - over).Round(time.Millisecond)
+	pause(r.Context(), peace-healed)
+	r.Logf("%v: %v; all held again after %v at most", s, took, healed)
 }
 
 // rounds is a plan that has each nemesis so many times, in an order from the

@@ -62,17 +62,20 @@ type run struct {
 
 // A proc is one client, with a link of its own.
 type proc struct {
-	name string
-	link *links.Link
-	run  *run
+	name   string
+	number int
+	link   *links.Link
+	run    *run
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	lives int
 	gone  chan struct{}
-	told  []history.Event // of its session's states, as far as
-	read  int64           // its history has been read
+	read  int64                    // so far its history has been read, and there were
+	told  []history.Event          // the states of its session,
+	tries map[uint64]string        // the names of tries that got theirs,
+	last  map[string]time.Duration // and when it was last told that it has a name
 }
 
 // newRun begins a run; its clients do not work yet.
@@ -96,7 +99,8 @@ func (r *run) start() {
 	r.Helper()
 	r.truth = r.startTruth()
 	for i := range r.clients {
-		p := &proc{name: fmt.Sprint("client-", i), link: links.New(r.T, r.cluster.Endpoints()), run: r}
+		p := &proc{name: fmt.Sprint("client-", i), number: i, link: links.New(r.T, r.cluster.Endpoints()), run: r,
+			tries: map[uint64]string{}, last: map[string]time.Duration{}}
 		r.procs = append(r.procs, p)
 		p.start()
 	}
@@ -118,8 +122,8 @@ func (p *proc) start() {
 	defer p.mu.Unlock()
 	p.lives++
 	told, err := json.Marshal(orders{
-		Proc: p.name, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.Endpoints(), Prefix: p.run.prefix(),
-		TTL: p.run.ttl, Seed: p.run.seed + uint64(1000*p.lives), Resource: p.run.resource.addr, Plant: p.run.plant,
+		Proc: p.name, Number: p.number, Dir: p.run.dir, Backend: p.run.backend, Endpoints: p.link.Endpoints(), Prefix: p.run.prefix(),
+		TTL: p.run.ttl, Seed: p.run.seed<<32 + uint64(p.number<<16+p.lives<<8), Resource: p.run.resource.addr, Plant: p.run.plant,
 	})
 	require.NoError(p.run, err)
 	self, err := os.Executable()

@@ -35,7 +35,7 @@ func (r *run) judge(mode string, plan []step, head results.Head) verdict {
 	r.finish()
 	h, err := history.Load(r.dir)
 	require.NoError(r, err)
-	v := verdict{found: check.All(h, check.Bounds{Liveness: mode == liveness})}
+	v := verdict{found: check.All(h, check.Bounds{Liveness: mode == liveness, Heal: r.heal(), Lease: r.heal()})}
 	peak := r.usage.most()
 	if peak.Memory > mostMemory || peak.Files > mostFiles {
 		v.found = append(v.found, check.Violation{Rule: "usage", Name: "clients", To: h.Events[len(h.Events)-1].T,

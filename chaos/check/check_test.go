@@ -142,6 +142,21 @@ var plants = map[string]struct {
 			}
 		})
 	}},
+	"no time without a nemesis": {"vacuous", func(s *story) {
+		for at := 2 * time.Second; at < s.now; at += 3 * time.Second {
+			for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
+				s.tell(history.Event{T: at + time.Duration(i), Proc: history.Nemesis, What: w, Name: "cut again", Value: "client-2"})
+			}
+		}
+	}},
+	"the next nemesis comes too early": {"heal", func(s *story) {
+		stop := s.find(history.Stop, 0).T
+		s.tell(history.Event{T: stop - time.Second, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
+		s.tell(history.Event{T: stop + 3*time.Second, Proc: "client-0", What: history.Failed, Kind: history.Mutex, Name: "l", ID: 99})
+		for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
+			s.tell(history.Event{T: stop + time.Second + time.Duration(i), Proc: history.Nemesis, What: w, Name: "again", Value: "client-2"})
+		}
+	}},
 	"a nemesis without effect": {"vacuous", func(s *story) { s.drop(history.Effect, 0) }},
 }
 

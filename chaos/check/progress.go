@@ -4,7 +4,9 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ func unlock(r *run) (found []Violation) {
 				continue
 			}
 			if next(places, p.Give, due) {
+				r.passed++
 				continue
 			}
 			for _, w := range places {
@@ -83,31 +86,27 @@ func (r *run) stopped(proc string, from, to time.Duration) bool {
 	return false
 }
 
-// heal: after a nemesis each place that was ever wanted is held again, or is
-// held still.
+// heal: after a nemesis each place that is wanted is held again, in time and
+// before the next nemesis begins: a run has to wait for that.
 func heal(r *run) (found []Violation) {
 	for _, w := range r.windows {
-		due := w.To + r.Heal
-		if w.To == 0 || due > r.end || r.hitByOther(w, due) {
+		if w.To == 0 {
 			continue
 		}
+		due := min(w.To+r.Heal, r.end)
+		for _, o := range r.windows {
+			if o.From > w.To {
+				due = min(due, o.From)
+			}
+		}
 		for _, places := range r.names {
-			if !held(places, w.To, due) && r.wanted(places, due) {
+			if !held(places, w.To, due) && r.wanted(places, w.To, due) {
 				found = append(found, Violation{Name: title(places[0]), From: w.To, To: due,
-					Text: fmt.Sprintf("nobody has it %v after the end of %s", r.Heal, w.Name)})
+					Text: fmt.Sprintf("nobody has it %v after the end of %s", due-w.To, w.Name)})
 			}
 		}
 	}
 	return found
-}
-
-func (r *run) hitByOther(w *history.Window, until time.Duration) bool {
-	for _, o := range r.windows {
-		if o != w && o.From <= until && (o.To == 0 || o.To >= w.To) {
-			return true
-		}
-	}
-	return false
 }
 
 // held says whether somebody had a place, and knew it, at some time between.
@@ -120,14 +119,24 @@ func held(places []*history.Place, from, to time.Duration) bool {
 	return false
 }
 
-// wanted says whether somebody waits all the time until then.
-func (r *run) wanted(places []*history.Place, then time.Duration) bool {
-	for _, p := range places {
-		if p.Called > 0 && p.Called < then-r.Heal && r.waitsUntil(p, then) {
-			return true
+// wanted says whether at all times between there was somebody who waited, in a
+// process that lived, but for moments between two tries.
+func (r *run) wanted(places []*history.Place, from, to time.Duration) bool {
+	const moment = 200 * time.Millisecond
+	tries := slices.Clone(places)
+	slices.SortFunc(tries, func(a, b *history.Place) int { return cmp.Compare(a.Called, b.Called) })
+	until := from
+	for _, p := range tries {
+		if p.Called == 0 || p.Called > until+moment {
+			continue
 		}
+		end := p.Ended
+		if end == 0 {
+			end = r.ended[p.Proc]
+		}
+		until = max(until, end)
 	}
-	return false
+	return until > from && until+moment >= to
 }
 
 // observe: an observer may skip terms, but never goes back.
@@ -174,6 +183,10 @@ func vacuous(r *run) (found []Violation) {
 	if got < r.Bounds.Got {
 		found = append(found, Violation{Name: "run", To: first,
 			Text: fmt.Sprintf("%d places got before the first nemesis, fewer than %d", got, r.Bounds.Got)})
+	}
+	if r.Liveness && r.passed < r.Bounds.Got {
+		found = append(found, Violation{Name: "run", To: r.end,
+			Text: fmt.Sprintf("%d hand-overs while nothing was wrong, fewer than %d", r.passed, r.Bounds.Got)})
 	}
 	for _, w := range r.windows {
 		if len(w.Effects) == 0 {

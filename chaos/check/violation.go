@@ -32,7 +32,7 @@ type Bounds struct {
 	HandOver time.Duration // from giving back until the next one has it: 1 s
 	Heal     time.Duration // from the end of a nemesis until each place is held: 10 s
 	Lease    time.Duration // for so long the place of a dead process stays at most: 5 s
-	Got      int           // places got before the first nemesis: 10
+	Got      int           // places got before the first nemesis, and hand-overs that must be judged: 10
 	// Liveness says that the nemeses kept a quorum and that progress is due.
 	Liveness bool
 }
@@ -83,6 +83,7 @@ type run struct {
 	asked   []*history.Place // of sessions
 	names   map[[2]string][]*history.Place
 	windows []*history.Window
+	passed  int                      // hand-overs that the unlock rule has judged
 	ended   map[string]time.Duration // each process's last event
 	end     time.Duration
 }

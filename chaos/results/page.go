@@ -51,7 +51,9 @@ func (p *page) head() {
 	p.printf("Five client processes use all workloads at once on a cluster of three servers, each behind a link\n" +
 		"of its own, while one nemesis after the other, or two at once, are at work. Rules and their bounds are\n" +
 		"in package [check](../chaos/check/doc.go), what a nemesis does in [chaos](../chaos/doc.go). A fault is\n" +
-		"effective when it was seen to have done something, such as ending a session or changing the leader.\n")
+		"effective when it was seen to have done something, such as ending a session or changing the leader.\n" +
+		"\"Held again after\" is the longest time from the end of a fault until the last of all locks and\n" +
+		"elections was held by somebody again, who knew it.\n")
 }
 
 // cell returns a nemesis's cell of a backend, over all results, and why it was
@@ -86,7 +88,7 @@ func (p *page) matrix(backend string) {
 	for _, w := range Workloads {
 		p.printf(" %s |", w)
 	}
-	p.printf(" violations |\n|---|---|---|---|%s---|\n", strings.Repeat("---|", len(Workloads)))
+	p.printf(" held again after | violations |\n|---|---|---|---|%s---|---|\n", strings.Repeat("---|", len(Workloads)))
 	for _, n := range p.known(backend) {
 		c, why := p.cell(backend, n.Name)
 		red := ""
@@ -101,6 +103,7 @@ func (p *page) matrix(backend string) {
 		for _, w := range Workloads {
 			p.printf(" %s |", count(c.Operations[w]))
 		}
+		p.printf(" %s |", seconds(c))
 		broken := 0
 		for _, n := range c.Violations {
 			broken += n
@@ -110,6 +113,14 @@ func (p *page) matrix(backend string) {
 		}
 		p.printf(" %s |\n", count(broken))
 	}
+}
+
+// seconds is how long it took until everything was held again, at most.
+func seconds(c *Cell) string {
+	if c.Faults == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f s", c.Heal.Seconds())
 }
 
 func (p *page) violations() {

@@ -52,6 +52,7 @@ type Cell struct {
 	Faults     int            `json:"faults"`
 	Effective  int            `json:"effective"`
 	Operations map[string]int `json:"operations"` // by workload
+	Heal       time.Duration  `json:"heal"`       // from its end until all that was held again was, at most
 	Violations map[string]int `json:"violations,omitempty"`
 }
 
@@ -123,13 +124,23 @@ func Of(h *history.History, found []check.Violation, head Head) *Result {
 			c.Operations[workload]++
 		}
 	}
+	var names []*history.Place
 	for _, p := range h.Places() {
 		if p.Kind == history.Session {
 			continue
 		}
+		names = append(names, p)
 		if c := at(p.Ended); p.Ended > 0 && c != nil {
 			c.Operations[p.Kind]++
 		}
+	}
+	for i, w := range windows {
+		next := time.Duration(1<<63 - 1)
+		if i+1 < len(windows) {
+			next = windows[i+1].From
+		}
+		c := r.cell(w.Name)
+		c.Heal = max(c.Heal, heal(names, w.To, next))
 	}
 	for _, v := range found {
 		r.Violations = append(r.Violations, v.String())
@@ -141,6 +152,28 @@ func Of(h *history.History, found []check.Violation, head Head) *Result {
 		}
 	}
 	return r
+}
+
+// heal is how long it took until the last of the names was held again that were
+// before something else went wrong. Nobody may want the others.
+func heal(places []*history.Place, over, next time.Duration) (longest time.Duration) {
+	if over == 0 {
+		return 0
+	}
+	first := map[[2]string]time.Duration{}
+	for _, p := range places {
+		if !p.Got || p.First == 0 || p.Last < over || p.First >= next {
+			continue
+		}
+		name, took := [2]string{p.Kind, p.Name}, max(p.First-over, 0)
+		if t, ok := first[name]; !ok || took < t {
+			first[name] = took
+		}
+	}
+	for _, t := range first {
+		longest = max(longest, t)
+	}
+	return longest
 }
 
 func (r *Result) cell(nemesis string) *Cell {
@@ -165,6 +198,7 @@ func (r *Result) Add(o *Result) {
 		to := r.cell(name)
 		to.Faults += c.Faults
 		to.Effective += c.Effective
+		to.Heal = max(to.Heal, c.Heal)
 		for w, n := range c.Operations {
 			to.Operations[w] += n
 		}

@@ -59,6 +59,26 @@ func TestCounts(t *testing.T) {
 	require.Equal(t, map[string]int{"overlap": 2}, r.Nemeses["cut"].Violations)
 }
 
+// TestHeal: the longest of all names counts, but not what nobody held before the
+// next nemesis.
+func TestHeal(t *testing.T) {
+	held := func(name string, id uint64, at time.Duration) []history.Event {
+		e := history.Event{T: at, Proc: "client-1", Kind: history.Mutex, Name: name, ID: id}
+		got, checked := e, e
+		got.What, checked.What = history.Got, history.Checked
+		return []history.Event{got, checked}
+	}
+	events := told().Events
+	for i, at := range []time.Duration{12500, 13700, 19999} {
+		events = append(events, held("abc"[i:i+1], uint64(100+i), at*time.Millisecond)...)
+	}
+	events = append(events, held("a", 200, 18*time.Second)...)
+	events = append(events, held("d", 201, 25*time.Second)...)
+	r := results.Of(history.Of(events...), nil, results.Head{})
+	require.Equal(t, 7999*time.Millisecond, r.Nemeses["kill"].Heal)
+	require.Equal(t, 4*time.Second, r.Nemeses["cut"].Heal)
+}
+
 // TestStored: a stored result is read as it was.
 func TestStored(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
@@ -102,9 +122,9 @@ func TestPage(t *testing.T) {
 	once.Known = known
 	once.Missing["full disk"] = "this is not root"
 	rows := row(once)
-	require.Equal(t, "liveness | 1 | 🟥 1 | 2 | 1 | 0 | 0 | 0 |", rows["kill"])
-	require.Equal(t, "safety | 1 | 🟥 0 | 0 | 1 | 0 | 1 | 🟥 1 |", rows["cut"])
-	require.Equal(t, "liveness | 0 | 🟥 0 (not here: this is not root) | 0 | 0 | 0 | 0 | 0 |", rows["full disk"])
+	require.Equal(t, "liveness | 1 | 🟥 1 | 2 | 1 | 0 | 0 | 0.0 s | 0 |", rows["kill"])
+	require.Equal(t, "safety | 1 | 🟥 0 | 0 | 1 | 0 | 1 | 0.0 s | 🟥 1 |", rows["cut"])
+	require.Equal(t, "liveness | 0 | 🟥 0 (not here: this is not root) | 0 | 0 | 0 | 0 | – | 0 |", rows["full disk"])
 	require.Contains(t, rows["all"], "two believe")
 	require.Contains(t, rows["all"], "**2 faults, 1 of them effective; 5 operations checked; 1 violations.**")
 
@@ -114,12 +134,12 @@ func TestPage(t *testing.T) {
 		many.Add(results.Of(told(), nil, results.Head{}))
 	}
 	rows = row(many)
-	require.Equal(t, "liveness | 10 | 10 | 20 | 10 | 0 | 0 | 0 |", rows["kill"])
+	require.Equal(t, "liveness | 10 | 10 | 20 | 10 | 0 | 0 | 0.0 s | 0 |", rows["kill"])
 	require.Contains(t, rows["all"], "None.")
 
 	again := results.New(results.Head{Backend: "etcd"}) // runs are summed, by backend
 	again.Known = known
 	again.Add(results.Of(told(), nil, results.Head{}))
 	rows = row(many, again)
-	require.Equal(t, "liveness | 11 | 11 | 22 | 11 | 0 | 0 | 0 |", rows["kill"])
+	require.Equal(t, "liveness | 11 | 11 | 22 | 11 | 0 | 0 | 0.0 s | 0 |", rows["kill"])
 }
