@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	profile = flag.String("profile", "short", "short: most nemeses once; ci: all of them twice; soak: until -for is over")
+	profile = flag.String("profile", "short", "short: most nemeses once; ci: all of them four times; soak: until -for is over")
 	soakFor = flag.Duration("for", time.Hour, "how long a soak takes at least")
 	seed    = flag.Uint64("seed", 1, "what the order of nemeses and their targets are drawn from; 0 draws it too")
 	plan    = flag.String("plan", "", "instead of a profile: these nemeses, such as 'kill; reset + leader killed'")
@@ -94,17 +94,17 @@ func (c *campaign) short() {
 // notShort are nemeses that others stand for in the short form.
 var notShort = []string{"flapping", "requests lost", "follower stopped"}
 
-// ci has all nemeses, twice each.
+// ci has all nemeses, four times each: a quarter of an hour.
 func (c *campaign) ci() {
 	c.plays(liveness, func(r *run) []step {
 		here, _ := r.on()
 		quorum, _ := split(here)
-		return rounds(r.rng, quorum, 2)
+		return rounds(r.rng, quorum, 4)
 	})
 	c.plays(safety, func(r *run) []step {
 		here, _ := r.on()
 		_, rest := split(here)
-		return append(rounds(r.rng, rest, 2), pairs(r.rng, here, 6)...)
+		return append(rounds(r.rng, rest, 4), pairs(r.rng, here, 8)...)
 	})
 }
 

@@ -5,8 +5,8 @@
 // real clusters while one thing after another goes wrong, write down what they
 // ask and are told, and package check judges what they wrote.
 //
-//	go test ./chaos                                                   most nemeses once, on etcd and on Consul (90 s)
-//	go test ./chaos -v -timeout 0 -run TestChaos -args -profile ci    all of them twice (15 min)
+//	go test ./chaos                                                   most nemeses once, on etcd and on Consul (2 min)
+//	go test ./chaos -v -timeout 0 -run TestChaos -args -profile ci    all of them four times (15 min)
 //	go test ./chaos -v -timeout 0 -run TestChaos -args -profile soak -for 1h -seed 7
 //	go test ./chaos -v -run TestChaos/etcd -args -mode safety -plan 'kill; reset + leader killed'
 //
