@@ -104,8 +104,9 @@ type Limits struct {
 	ExpiryFactor int
 	ExpiryLag    time.Duration
 
-	// EarlyEnd says that the backend may end a lease before its TTL has run and
-	// let others have its places at once. Only the fencing token protects then.
+	// EarlyEnd says that the backend may end a lease that it has granted before its
+	// TTL has run, and let others have its places at once. Only the fencing token
+	// protects then.
 	EarlyEnd bool
 
 	// LockTag is not 0 if the backend's own lock recipe is one key that is put on

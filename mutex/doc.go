@@ -32,8 +32,9 @@
 //   - Speed on an etcd that is never compacted: each Lock reads its queue, and
 //     etcd walks over every slot that was there since its last compaction, at
 //     some 65 ns each. Have it compact by itself.
-//   - A backend that ends leases early (adapters.Limits.EarlyEnd) can give the
-//     lock to a second holder before the first has stopped trusting it.
+//   - A backend that ends leases early (adapters.Limits.EarlyEnd; etcd does it to
+//     leases that a session has adopted) can give the lock to a second holder
+//     before the first has stopped trusting it.
 //   - The lock is not reentrant. A goroutine that locks a name twice waits for
 //     itself, until its context ends.
 //

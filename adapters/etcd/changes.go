@@ -25,7 +25,7 @@ func (c changes) add(events []*clientv3.Event, base int64) {
 }
 
 // apply makes a new view of old and the changes after it, in one pass over both.
-func (c changes) apply(old adapters.View) adapters.View {
+func (c changes) apply(s *Store, old adapters.View) adapters.View {
 	next := adapters.View{Rev: old.Rev, KVs: make([]adapters.KV, 0, len(old.KVs)+len(c))}
 	rest := old.KVs
 	for _, key := range slices.Sorted(maps.Keys(c)) {
@@ -38,7 +38,7 @@ func (c changes) apply(old adapters.View) adapters.View {
 			rest = rest[1:]
 		}
 		if ev.Type == clientv3.EventTypePut {
-			next.KVs = append(next.KVs, fromPB(ev.Kv))
+			next.KVs = append(next.KVs, s.fromPB(ev.Kv))
 		}
 	}
 	next.KVs = append(next.KVs, rest...)

@@ -31,7 +31,7 @@ func TestChangesModel(t *testing.T) {
 				kv := &mvccpb.KeyValue{Key: []byte(rapid.SampledFrom(keys).Draw(t, "key")), ModRevision: rev, CreateRevision: rev}
 				typ := rapid.SampledFrom([]mvccpb.Event_EventType{clientv3.EventTypePut, clientv3.EventTypeDelete}).Draw(t, "type")
 				if typ == clientv3.EventTypePut {
-					model[string(kv.Key)] = fromPB(kv)
+					model[string(kv.Key)] = new(Store).fromPB(kv)
 				} else {
 					delete(model, string(kv.Key))
 				}
@@ -39,7 +39,7 @@ func TestChangesModel(t *testing.T) {
 			}
 			gathered.add([]*clientv3.Event{{Type: clientv3.EventTypePut, Kv: &mvccpb.KeyValue{Key: []byte("a"), ModRevision: base}}}, base)
 			before := slices.Clone(now.KVs)
-			old, now = now, gathered.apply(now)
+			old, now = now, gathered.apply(new(Store), now)
 			require.Equal(t, before, old.KVs, "a view that was yielded changed")
 			require.Equal(t, slices.Sorted(maps.Keys(model)), keysOf(now))
 			for _, kv := range now.KVs {

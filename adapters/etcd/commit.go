@@ -5,6 +5,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/quorate/quorate/adapters"
@@ -30,10 +31,34 @@ func (s *Store) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 	return res, nil
 }
 
+// commit tries tx again that failed because keys moved from one lease to another
+// meanwhile: nothing was written.
 func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
+	for {
+		// A key that has to hang on a lease must have arrived there.
+		if ids := heldBy(tx); len(ids) > 0 && s.grants.busy.Load() > 0 {
+			if err := s.settled(ctx, ids...); err != nil {
+				return adapters.Result{}, s.explain(ctx, err, false, toCommit(tx))
+			}
+		}
+		steps := s.grants.steps.Load()
+		res, err := s.try(ctx, tx)
+		if !errors.Is(err, adapters.ErrConflict) || len(tx.If) == 0 {
+			return res, err
+		}
+		if err := s.settled(ctx); err != nil {
+			return adapters.Result{}, s.explain(ctx, err, false, toCommit(tx))
+		}
+		if s.grants.steps.Load() == steps {
+			return res, err
+		}
+	}
+}
+
+func (s *Store) try(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
 	conds := make([]clientv3.Cmp, 0, len(tx.If))
 	for _, c := range tx.If {
-		cmp, ok := compare(c)
+		cmp, ok := s.compare(c)
 		if !ok {
 			return adapters.Result{}, adapters.ErrConflict
 		}
@@ -48,7 +73,7 @@ func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 		case adapters.OpPutKeep:
 			ops = append(ops, clientv3.OpPut(op.Key, string(op.Value), clientv3.WithIgnoreLease()))
 		case adapters.OpPutLeased:
-			id := parseLease(op.Lease)
+			id := s.grants.actual(parseLease(op.Lease))
 			if id == 0 {
 				return adapters.Result{}, adapters.ErrLeaseLost
 			}
@@ -73,22 +98,22 @@ func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 	rev := resp.Header.GetRevision()
 	res := adapters.Result{Rev: adapters.Rev(rev)}
 	for _, r := range resp.Responses[len(tx.Then):] {
-		res.Views = append(res.Views, view(rev, r.GetResponseRange().GetKvs()))
+		res.Views = append(res.Views, s.view(rev, r.GetResponseRange().GetKvs()))
 	}
 	return res, nil
 }
 
 // compare returns false for a condition that cannot hold on etcd.
-func compare(c adapters.Cond) (clientv3.Cmp, bool) {
+func (s *Store) compare(c adapters.Cond) (clientv3.Cmp, bool) {
 	switch c.Kind {
 	case adapters.CondAbsent:
 		return clientv3.Compare(clientv3.CreateRevision(c.Key), "=", 0), true
 	case adapters.CondUnchanged:
 		// An absent key compares as revision 0 and lease 0, which no key that
 		// exists has in this condition or the next.
-		return clientv3.Compare(clientv3.ModRevision(c.Key), "=", int64(c.Mod)), c.Mod != 0
+		return clientv3.Compare(clientv3.ModRevision(c.Key), "=", s.grants.mod(c.Key, int64(c.Mod))), c.Mod != 0
 	default:
-		id := parseLease(c.Lease)
+		id := s.grants.actual(parseLease(c.Lease))
 		return clientv3.Compare(clientv3.LeaseValue(c.Key), "=", id), id != 0
 	}
 }

@@ -11,24 +11,24 @@ import (
 )
 
 // view makes a view of what a range returned, which is sorted by key.
-func view(rev int64, kvs []*mvccpb.KeyValue) adapters.View {
+func (s *Store) view(rev int64, kvs []*mvccpb.KeyValue) adapters.View {
 	v := adapters.View{Rev: adapters.Rev(rev)}
 	if len(kvs) > 0 {
 		v.KVs = make([]adapters.KV, len(kvs))
 	}
 	for i, kv := range kvs {
-		v.KVs[i] = fromPB(kv)
+		v.KVs[i] = s.fromPB(kv)
 	}
 	return v
 }
 
-func fromPB(kv *mvccpb.KeyValue) adapters.KV {
+func (s *Store) fromPB(kv *mvccpb.KeyValue) adapters.KV {
 	return adapters.KV{
 		Key:     string(kv.Key),
 		Value:   kv.Value,
 		Created: adapters.Rev(kv.CreateRevision),
 		Mod:     adapters.Rev(kv.ModRevision),
-		Lease:   leaseID(kv.Lease),
+		Lease:   leaseID(s.grants.known(kv.Lease)),
 	}
 }
 

@@ -29,10 +29,16 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (adapters.Lease, e
 	if ttl%time.Second != 0 {
 		seconds++
 	}
+	term := s.term.Load() // before it is asked for
 	resp, err := s.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: seconds}, grpc.WaitForReady(true))
 	if err != nil {
 		return adapters.Lease{}, fmt.Errorf("etcd: grant: %w", s.explain(ctx, rpctypes.Error(err), true, needs{}))
 	}
+	s.note(resp.Header)
+	if term == 0 {
+		term = resp.Header.GetRaftTerm() // the first answer that there is
+	}
+	s.grants.add(resp.ID, resp.TTL, term)
 	return adapters.Lease{ID: leaseID(int64(resp.ID)), TTL: time.Duration(resp.TTL) * time.Second}, nil
 }
 
@@ -50,10 +56,13 @@ func (s *Store) Renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 	if err := s.ready(ctx); err != nil {
 		return 0, fmt.Errorf("etcd: renew lease %s: %w", id, err)
 	}
-	ttl, err := s.renew(ctx, lease)
+	ttl, err := s.extend(ctx, lease)
 	if err == nil && ttl <= 0 {
-		s.hung.forget(lease)
 		err = rpctypes.ErrLeaseNotFound
+	}
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		s.hung.forget(lease)
+		s.grants.forget(lease)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("etcd: renew lease %s: %w", id, s.explain(ctx, err, false, needs{lease: lease}))
@@ -61,11 +70,69 @@ func (s *Store) Renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 	return time.Duration(ttl) * time.Second, nil
 }
 
+// extend renews what is behind a lease, and sees to it that no earlier leader of
+// etcd can end it.
+func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error) {
+	g := s.grants.of(id)
+	if g == nil {
+		seconds, _, err = s.confirmed(ctx, id)
+		return seconds, err
+	}
+	if s.outdated(g) {
+		if err := s.move(ctx, g); err != nil {
+			return 0, err
+		}
+	}
+	s.grants.mu.RLock()
+	cur, term := g.cur, g.term
+	s.grants.mu.RUnlock()
+	seconds, in, err := s.confirmed(ctx, cur)
+	switch {
+	case err != nil || seconds <= 0:
+		return seconds, err
+	case in < term:
+		return 0, errBehind
+	case s.outdated(g): // this answer has told
+		err = s.move(ctx, g)
+	}
+	return seconds, err
+}
+
+// confirmed renews a lease, and asks again if it is told that there is none: a
+// leader that has just woken from a freeze says so of each lease that was granted
+// since it fell asleep, until it hears of its successor.
+func (s *Store) confirmed(ctx context.Context, id int64) (seconds int64, term uint64, err error) {
+	const most, pause = 3, 50 * time.Millisecond
+	for try := 1; ; try++ {
+		seconds, term, err = s.renew(ctx, id)
+		if gone := err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound); !gone || try == most {
+			return seconds, term, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, 0, context.Cause(ctx)
+		}
+	}
+}
+
+// gone makes sure that a lease has ended of which somebody has said so.
+func (s *Store) gone(ctx context.Context, id int64) error {
+	seconds, _, err := s.confirmed(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case seconds <= 0:
+		return rpctypes.ErrLeaseNotFound
+	}
+	return errBehind
+}
+
 // renew makes a plain call of what etcd declares as a stream: a stream that the
 // client closes behind its first message is one, byte for byte. The client logs
 // in anew, with name and password, before each stream that it opens, and before
 // a call only when the token has expired.
-func (s *Store) renew(ctx context.Context, id int64) (seconds int64, err error) {
+func (s *Store) renew(ctx context.Context, id int64) (seconds int64, term uint64, err error) {
 	// A member that is cut off is to say so at once instead of waiting for its
 	// leader until the deadline.
 	once, stop, opt := sendOnce(clientv3.WithRequireLeader(ctx))
@@ -74,10 +141,10 @@ func (s *Store) renew(ctx context.Context, id int64) (seconds int64, err error) 
 	err = s.conn.Invoke(once, pb.Lease_LeaseKeepAlive_FullMethodName, &pb.LeaseKeepAliveRequest{ID: id}, resp,
 		grpc.WaitForReady(true), opt)
 	if err != nil {
-		return 0, rpctypes.Error(err)
+		return 0, 0, rpctypes.Error(err)
 	}
 	s.note(resp.Header)
-	return resp.TTL, nil
+	return resp.TTL, resp.Header.GetRaftTerm(), nil
 }
 
 // Revoke ends a lease and deletes its keys. A lease that has ended is no error.
@@ -89,10 +156,13 @@ func (s *Store) Revoke(ctx context.Context, id adapters.LeaseID) error {
 	if err := s.ready(ctx); err != nil {
 		return fmt.Errorf("etcd: revoke lease %s: %w", id, err)
 	}
-	_, err := s.leases.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: lease}, grpc.WaitForReady(true))
-	if err = rpctypes.Error(err); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		return fmt.Errorf("etcd: revoke lease %s: %w", id, s.explain(ctx, err, true, needs{lease: lease}))
+	for _, behind := range s.grants.behind(lease) {
+		_, err := s.leases.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: behind}, grpc.WaitForReady(true))
+		if err = rpctypes.Error(err); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			return fmt.Errorf("etcd: revoke lease %s: %w", id, s.explain(ctx, err, true, needs{lease: lease}))
+		}
 	}
 	s.hung.forget(lease)
+	s.grants.forget(lease)
 	return nil
 }

@@ -38,9 +38,6 @@ var limits = adapters.Limits{
 	MaxTx:        1 << 20,
 	ExpiryFactor: 1,
 	ExpiryLag:    time.Second,
-	// A leader that was frozen past a TTL and wakes up as a follower may have
-	// leases revoked that its successor has renewed: see the package comment.
-	EarlyEnd: true,
 }
 
 // maxTry is the longest that one try, of a read or of a watch stream, may take
@@ -59,9 +56,11 @@ type Store struct {
 	kv       clientv3.KV
 	leases   pb.LeaseClient
 	conn     grpc.ClientConnInterface
-	epoch    time.Time    // zero of the times in stream
-	seen     atomic.Int64 // the newest revision in any answer
+	epoch    time.Time     // zero of the times in stream
+	seen     atomic.Int64  // the newest revision in any answer
+	term     atomic.Uint64 // the newest term of a leader in any answer
 	hung     hanging
+	grants   granted
 
 	mu      sync.Mutex
 	watches int     // that are open
@@ -135,7 +134,7 @@ func (s *Store) read(ctx context.Context, name string) (adapters.View, error) {
 		cancel()
 		if err == nil {
 			s.note(resp.Header)
-			return view(resp.Header.GetRevision(), resp.Kvs), nil
+			return s.view(resp.Header.GetRevision(), resp.Kvs), nil
 		}
 		if !late || ctx.Err() != nil {
 			return adapters.View{}, s.explain(ctx, err, false, toRead(name))
@@ -156,6 +155,9 @@ func (s *Store) ready(ctx context.Context) error {
 
 // note takes down how far the cluster is, from any answer.
 func (s *Store) note(h *pb.ResponseHeader) {
+	term := h.GetRaftTerm()
+	for seen := s.term.Load(); term > seen && !s.term.CompareAndSwap(seen, term); seen = s.term.Load() {
+	}
 	rev := h.GetRevision()
 	for seen := s.seen.Load(); rev > seen; seen = s.seen.Load() {
 		if s.seen.CompareAndSwap(seen, rev) {

@@ -135,7 +135,7 @@ func (w *watch) try(ctx context.Context) error {
 		if err := w.gather(wctx, st, events, base, changes); err != nil {
 			return w.judge(ctx, st, err)
 		}
-		view = changes.apply(view)
+		view = changes.apply(w.store, view)
 	}
 }
 

@@ -100,7 +100,8 @@ by hand, which overrides the lock: there the token has to do.
 
 Not in the table, because it depends on the server's own timing and on nothing that a client
 does: a leader of etcd that was stopped and wakes may end leases that its successor has
-renewed ([decision 8](decisions/0008-etcd-can-end-a-lease-early.md)). Here members that hang
+renewed. Ours are out of its reach ([decision 13](decisions/0013-a-lease-for-each-leader.md)); the
+peers' are not, so that it would be chance who of them fails. Here members that hang
 wake when nobody holds anything.
 
 ## Summary

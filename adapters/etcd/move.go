@@ -1,0 +1,247 @@
+// Copyright The Quorate Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+)
+
+// errBehind is why a renewal does not count that a member answered which does
+// not know yet what others knew before it.
+var errBehind = errors.New("the member that answered is behind the others")
+
+// A leader of etcd that was frozen past a TTL and wakes up still believes that
+// it leads. It finds leases that nobody has renewed with it, and has them ended:
+// its request is passed on to the leader that was elected meanwhile, and is
+// carried out, although that one has renewed them all the time. So a lease is
+// safe from all leaders that knew of it only until a TTL after the last renewal
+// that each of them had. That is known of the last leader alone, by the term
+// that comes with each answer.
+//
+// Hence, when the term has grown, the keys move to a lease that was granted after
+// that, of which no earlier leader can know. Until they have, no renewal counts,
+// so the owner trusts the lease until a TTL after the last one in the old term:
+// a woken leader ends nothing before that.
+
+// outdated says whether the keys of a grant have to move, or are on their way.
+func (s *Store) outdated(g *grant) bool {
+	s.grants.mu.RLock()
+	defer s.grants.mu.RUnlock()
+	return g.next != 0 || s.term.Load() > g.term
+}
+
+// move moves the keys of a grant to a lease of the present leader's. What it has
+// done when it fails, the next one goes on with. A key that comes to the old lease
+// after the last look at it is one that its owner put there without a condition
+// on a key that was moved; package session makes no such write.
+func (s *Store) move(ctx context.Context, g *grant) error {
+	if err := g.take(ctx); err != nil {
+		return err
+	}
+	defer g.give()
+	if !s.outdated(g) {
+		return nil
+	}
+	// There are some calls to make, and a member that hangs gets its share.
+	each := s.patience
+	if deadline, ok := ctx.Deadline(); ok {
+		each = min(each, time.Until(deadline)/5)
+	}
+	m := &mover{s, g, each}
+	if err := m.begin(ctx); err != nil {
+		return fmt.Errorf("ask for another lease: %w", err)
+	}
+	// Both leases have to live meanwhile.
+	for _, id := range []int64{m.grant.cur, m.next} {
+		seconds, err := insist(ctx, m, func(ctx context.Context) (int64, error) {
+			seconds, _, err := s.renew(ctx, id)
+			return seconds, err
+		})
+		if err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			err = s.gone(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for {
+		keys, err := m.left(ctx)
+		if err != nil {
+			return fmt.Errorf("look for keys to move: %w", err)
+		}
+		if len(keys) == 0 {
+			break
+		}
+		// Each key is in a condition and in a write.
+		for some := range slices.Chunk(keys, limits.MaxOps/2) {
+			if err := m.some(ctx, some); err != nil {
+				return fmt.Errorf("move keys to another lease: %w", err)
+			}
+		}
+	}
+	m.end()
+	return nil
+}
+
+// A mover is one try to move the keys of a grant, by who has the turn.
+type mover struct {
+	*Store
+	*grant
+	each time.Duration // how long one call may take
+}
+
+// insist makes a call that may be made again until ctx ends, each time for so
+// long: the client's balancer then places it on another member.
+func insist[T any](ctx context.Context, m *mover, call func(context.Context) (T, error)) (T, error) {
+	for {
+		try, cancel := context.WithTimeout(ctx, m.each)
+		answer, err := call(try)
+		late := try.Err() != nil
+		cancel()
+		if err == nil || !late || ctx.Err() != nil {
+			return answer, rpctypes.Error(err)
+		}
+	}
+}
+
+// begin has a lease granted that the keys are to move to.
+func (m *mover) begin(ctx context.Context) error {
+	if m.next != 0 {
+		return nil
+	}
+	term := m.Store.term.Load() // before it is asked for
+	// One that is granted although the answer is lost has no keys and ends by itself.
+	resp, err := insist(ctx, m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) {
+		return m.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: m.seconds}, grpc.WaitForReady(true))
+	})
+	if err != nil {
+		return err
+	}
+	m.note(resp.Header)
+	m.grants.mu.Lock()
+	defer m.grants.mu.Unlock()
+	m.next, m.then = resp.ID, term
+	m.grants.by[resp.ID] = m.grant
+	m.grants.step()
+	return nil
+}
+
+func (m *mover) end() {
+	m.grants.mu.Lock()
+	defer m.grants.mu.Unlock()
+	m.old = append(m.old, m.grant.cur)
+	m.grant.cur, m.grant.term, m.next, m.then = m.next, m.then, 0, 0
+	m.grants.step()
+}
+
+// left lists the keys that have not moved yet, or of which that is not known.
+func (m *mover) left(ctx context.Context) ([]string, error) {
+	resp, err := insist(ctx, m, func(ctx context.Context) (*pb.LeaseTimeToLiveResponse, error) {
+		return m.leases.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: m.grant.cur, Keys: true}, grpc.WaitForReady(true))
+	})
+	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		err = m.gone(ctx, m.grant.cur)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.note(resp.Header)
+	switch {
+	case resp.Header.GetRaftTerm() < m.then:
+		return nil, errBehind // it may not know of all keys
+	case resp.TTL < 0:
+		return nil, m.gone(ctx, m.grant.cur)
+	}
+	keys := slices.Collect(maps.Keys(m.sent))
+	for _, key := range resp.Keys {
+		if _, ok := m.sent[string(key)]; !ok {
+			keys = append(keys, string(key))
+		}
+	}
+	return keys, nil
+}
+
+// some moves some keys in one step, if none of them changes meanwhile.
+func (m *mover) some(ctx context.Context, keys []string) error {
+	gets := make([]clientv3.Op, len(keys))
+	for i, key := range keys {
+		gets[i] = clientv3.OpGet(key)
+	}
+	resp, err := insist(ctx, m, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return m.kv.Txn(ctx).Then(gets...).Commit()
+	})
+	if err != nil {
+		return err
+	}
+	var conds []clientv3.Cmp
+	var puts []clientv3.Op
+	var those []*mvccpb.KeyValue
+	for i, key := range keys {
+		kvs := resp.Responses[i].GetResponseRange().GetKvs()
+		was, sent := m.sent[key]
+		switch {
+		case len(kvs) == 0:
+			m.drop(key) // deleted
+		case kvs[0].Lease == m.next && sent && kvs[0].Version == was.version+1:
+			m.grants.moved(m.grant, key, was.mod, kvs[0].ModRevision) // an earlier try was applied
+		case kvs[0].Lease != m.grant.cur:
+			m.drop(key) // its owner has written it since
+		default:
+			those = append(those, kvs[0])
+			conds = append(conds, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision))
+			puts = append(puts, clientv3.OpPut(key, "", clientv3.WithIgnoreValue(), clientv3.WithLease(clientv3.LeaseID(m.next))))
+		}
+	}
+	if len(puts) == 0 {
+		return nil
+	}
+	m.grants.mu.Lock()
+	for _, kv := range those {
+		m.sent[string(kv.Key)] = before{kv.ModRevision, kv.Version}
+	}
+	m.grants.step()
+	m.grants.mu.Unlock()
+	// A try after one that was applied fails, and is found out by the next look.
+	done, err := insist(ctx, m, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return m.kv.Txn(ctx).If(conds...).Then(puts...).Commit()
+	})
+	if err != nil {
+		return err
+	}
+	m.note(done.Header)
+	for _, kv := range those {
+		if done.Succeeded {
+			m.grants.moved(m.grant, string(kv.Key), kv.ModRevision, done.Header.GetRevision())
+		} // else some have changed, perhaps by a try before: they are looked at again
+	}
+	return nil
+}
+
+func (m *mover) drop(key string) {
+	m.grants.mu.Lock()
+	defer m.grants.mu.Unlock()
+	delete(m.sent, key)
+}
+
+// settled brings all moves to their end that are under way, or those of some
+// leases.
+func (s *Store) settled(ctx context.Context, ids ...int64) error {
+	for _, g := range s.grants.moving(ids...) {
+		if err := s.move(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
