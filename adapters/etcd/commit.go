@@ -35,21 +35,19 @@ func (s *Store) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, er
 // meanwhile: nothing was written.
 func (s *Store) commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
 	for {
-		// A key that has to hang on a lease must have arrived there.
-		if ids := heldBy(tx); len(ids) > 0 && s.grants.busy.Load() > 0 {
-			if err := s.settled(ctx, ids...); err != nil {
-				return adapters.Result{}, s.explain(ctx, err, false, toCommit(tx))
-			}
+		if _, err := s.arrived(ctx, tx); err != nil {
+			return adapters.Result{}, s.explain(ctx, err, false, toCommit(tx))
 		}
 		steps := s.grants.steps.Load()
 		res, err := s.try(ctx, tx)
-		if !errors.Is(err, adapters.ErrConflict) || len(tx.If) == 0 {
+		if !errors.Is(err, adapters.ErrConflict) {
 			return res, err
 		}
-		if err := s.settled(ctx); err != nil {
-			return adapters.Result{}, s.explain(ctx, err, false, toCommit(tx))
+		some, merr := s.arrived(ctx, tx)
+		if merr != nil {
+			return adapters.Result{}, s.explain(ctx, merr, false, toCommit(tx))
 		}
-		if s.grants.steps.Load() == steps {
+		if !some && s.grants.steps.Load() == steps {
 			return res, err
 		}
 	}

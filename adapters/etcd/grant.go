@@ -162,16 +162,22 @@ func (gs *granted) moved(g *grant, key string, from, to int64) {
 	gs.step()
 }
 
-// moving returns the grants whose keys are on their way, and of these only the
-// one that the leases name, if any are named.
-func (gs *granted) moving(ids ...int64) (all []*grant) {
+// inTheWay returns the grants without whose moves it cannot be told whether the
+// conditions of tx hold.
+func (gs *granted) inTheWay(tx adapters.Tx) (all []*grant) {
 	if gs.busy.Load() == 0 {
 		return nil
 	}
 	gs.mu.RLock()
 	defer gs.mu.RUnlock()
 	for id, g := range gs.by {
-		if g.next != 0 && id == g.id && (len(ids) == 0 || slices.Contains(ids, g.id)) {
+		if g.next == 0 || id != g.id {
+			continue
+		}
+		if slices.ContainsFunc(tx.If, func(c adapters.Cond) bool {
+			_, sent := g.sent[c.Key]
+			return sent || c.Kind == adapters.CondHeldBy && parseLease(c.Lease) == g.id
+		}) {
 			all = append(all, g)
 		}
 	}
@@ -189,13 +195,3 @@ func (g *grant) take(ctx context.Context) error {
 }
 
 func (g *grant) give() { <-g.turn }
-
-// heldBy lists the leases that conditions of tx name.
-func heldBy(tx adapters.Tx) (ids []int64) {
-	for _, c := range tx.If {
-		if c.Kind == adapters.CondHeldBy {
-			ids = append(ids, parseLease(c.Lease))
-		}
-	}
-	return ids
-}

@@ -79,7 +79,7 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 		return seconds, err
 	}
 	if s.outdated(g) {
-		if err := s.move(ctx, g); err != nil {
+		if err := s.move(ctx, g, true); err != nil {
 			return 0, err
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 	case in < term:
 		return 0, errBehind
 	case s.outdated(g): // this answer has told
-		err = s.move(ctx, g)
+		err = s.move(ctx, g, true)
 	}
 	return seconds, err
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quorate/quorate/adapters"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -45,8 +46,9 @@ func (s *Store) outdated(g *grant) bool {
 // move moves the keys of a grant to a lease of the present leader's. What it has
 // done when it fails, the next one goes on with. A key that comes to the old lease
 // after the last look at it is one that its owner put there without a condition
-// on a key that was moved; package session makes no such write.
-func (s *Store) move(ctx context.Context, g *grant) error {
+// on a key that was moved; package session makes no such write. Only the owner
+// renews: somebody else who needs a key to arrive would keep a dead owner alive.
+func (s *Store) move(ctx context.Context, g *grant, renew bool) error {
 	if err := g.take(ctx); err != nil {
 		return err
 	}
@@ -63,16 +65,8 @@ func (s *Store) move(ctx context.Context, g *grant) error {
 	if err := m.begin(ctx); err != nil {
 		return fmt.Errorf("ask for another lease: %w", err)
 	}
-	// Both leases have to live meanwhile.
-	for _, id := range []int64{m.grant.cur, m.next} {
-		seconds, err := insist(ctx, m, func(ctx context.Context) (int64, error) {
-			seconds, _, err := s.renew(ctx, id)
-			return seconds, err
-		})
-		if err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			err = s.gone(ctx, id)
-		}
-		if err != nil {
+	if renew {
+		if err := m.renewBoth(ctx); err != nil {
 			return err
 		}
 	}
@@ -135,6 +129,23 @@ func (m *mover) begin(ctx context.Context) error {
 	m.next, m.then = resp.ID, term
 	m.grants.by[resp.ID] = m.grant
 	m.grants.step()
+	return nil
+}
+
+// renewBoth renews the lease that the keys hang on and the one they move to.
+func (m *mover) renewBoth(ctx context.Context) error {
+	for _, id := range []int64{m.grant.cur, m.next} {
+		seconds, err := insist(ctx, m, func(ctx context.Context) (int64, error) {
+			seconds, _, err := m.renew(ctx, id)
+			return seconds, err
+		})
+		if err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound) {
+			err = m.gone(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -235,13 +246,15 @@ func (m *mover) drop(key string) {
 	delete(m.sent, key)
 }
 
-// settled brings all moves to their end that are under way, or those of some
-// leases.
-func (s *Store) settled(ctx context.Context, ids ...int64) error {
-	for _, g := range s.grants.moving(ids...) {
-		if err := s.move(ctx, g); err != nil {
-			return err
+// arrived brings moves to their end that tx depends on: of keys that have to hang
+// on a certain lease, and of keys that may have been moved without its being known.
+// It says whether there were any.
+func (s *Store) arrived(ctx context.Context, tx adapters.Tx) (some bool, err error) {
+	for _, g := range s.grants.inTheWay(tx) {
+		if err := s.move(ctx, g, false); err != nil {
+			return true, err
 		}
+		some = true
 	}
-	return nil
+	return some, nil
 }

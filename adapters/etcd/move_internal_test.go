@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,7 +81,7 @@ func live(t *testing.T, seed uint64, blind bool) (o outcome) {
 		if by != "the leader" {
 			o.woken++
 		}
-		if time.Now().Before(trusted) {
+		if strings.HasPrefix(string(kv.Key), "k/") && time.Now().Before(trusted) {
 			o.broken = append(o.broken, fmt.Sprintf("%s: gone by %s %v early", kv.Key, by, time.Until(trusted)))
 		}
 	}
@@ -90,6 +91,24 @@ func live(t *testing.T, seed uint64, blind bool) (o outcome) {
 	for lease.ID == "" {
 		_ = try(func(ctx context.Context) (err error) { lease, err = s.Grant(ctx, ttl); return err })
 	}
+	// Another owner on the same Store, who dies at some time without a word.
+	var other adapters.Lease
+	for other.ID == "" {
+		_ = try(func(ctx context.Context) (err error) { other, err = s.Grant(ctx, ttl); return err })
+	}
+	_ = try(func(ctx context.Context) error {
+		_, err := s.Commit(ctx, adapters.Tx{If: []adapters.Cond{adapters.Absent("o/0")}, Then: []adapters.Op{adapters.PutLeased("o/0", nil, other.ID)}})
+		return err
+	})
+	dies := time.Now().Add(time.Duration(rng.IntN(20000)) * time.Millisecond)
+	go func() {
+		for ctx.Err() == nil && time.Now().Before(dies) {
+			_ = try(func(ctx context.Context) error { _, err := s.Renew(ctx, other.ID); return err })
+			_ = pause(ctx, ttl/6)
+		}
+	}()
+	behind := s.grants.of(parseLease(other.ID)) // forgotten later, perhaps
+
 	key := func(i int) string { return fmt.Sprintf("k/%d", i) }
 	var mod adapters.Rev // of key 0, as its owner knows it
 	for i := range 3 {
@@ -129,6 +148,11 @@ func live(t *testing.T, seed uint64, blind bool) (o outcome) {
 		over := !trusted.IsZero() && time.Now().After(trusted)
 		w.mu.Unlock()
 		if errors.Is(err, adapters.ErrLeaseLost) || over {
+			w.mu.Lock()
+			if kv := w.keys[key(1)]; !over && kv != nil && w.leases[kv.Lease] > 0 {
+				o.broken = append(o.broken, "told that a lease is lost that is there")
+			}
+			w.mu.Unlock()
 			o.lost++
 			break
 		}
@@ -141,6 +165,9 @@ func live(t *testing.T, seed uint64, blind bool) (o outcome) {
 			return err
 		})
 		w.mu.Lock()
+		if kv := w.keys[key(1)]; errors.Is(err, adapters.ErrLeaseLost) && kv != nil && w.leases[kv.Lease] > 0 {
+			o.broken = append(o.broken, "a commit says that a lease is lost that is there")
+		}
 		if errors.Is(err, adapters.ErrConflict) && w.keys[key(0)] != nil && time.Now().Before(trusted) {
 			o.broken = append(o.broken, "a key that was only moved is not what it was")
 		}
@@ -149,5 +176,12 @@ func live(t *testing.T, seed uint64, blind bool) (o outcome) {
 	cancel()
 	<-time.After(time.Second) // for what is still on its way
 	synctest.Wait()
+	if behind != nil {
+		for _, id := range append([]int64{behind.id, behind.cur, behind.next}, behind.old...) {
+			if at := w.asked[id]; at.After(dies.Add(ttl)) {
+				o.broken = append(o.broken, fmt.Sprintf("lease %d of a dead owner was renewed %v after his death", id, at.Sub(dies)))
+			}
+		}
+	}
 	return o
 }

@@ -30,12 +30,13 @@ type world struct {
 	leases map[int64]time.Duration               // there are
 	knows  map[int64]time.Time                   // when each runs out, says the leader
 	asleep []map[int64]time.Time                 // what leaders before it knew
+	asked  map[int64]time.Time                   // when each was renewed last
 	blind  bool                                  // answers do not tell the term
 	gone   func(key *mvccpb.KeyValue, by string) // is told of each key that a lease took with it
 }
 
 func newWorld(seed uint64) *world {
-	return &world{rng: rand.New(rand.NewPCG(seed, 0)), term: 2, keys: map[string]*mvccpb.KeyValue{}, leases: map[int64]time.Duration{}, knows: map[int64]time.Time{}}
+	return &world{rng: rand.New(rand.NewPCG(seed, 0)), term: 2, keys: map[string]*mvccpb.KeyValue{}, leases: map[int64]time.Duration{}, knows: map[int64]time.Time{}, asked: map[int64]time.Time{}}
 }
 
 // store returns a Store on the world.
@@ -165,6 +166,7 @@ func (c worldConn) Invoke(ctx context.Context, _ string, args, reply any, _ ...g
 	var h *pb.ResponseHeader
 	err := w.call(ctx, func() {
 		h = w.header()
+		w.asked[req.ID] = time.Now()
 		if d, ok := w.leases[req.ID]; ok {
 			w.knows[req.ID] = time.Now().Add(d)
 			ttl = int64(d / time.Second)
