@@ -21,6 +21,7 @@ type campaign struct {
 	setting
 	head  results.Head
 	total *results.Result
+	files int // that this process had open at the begin
 
 	mu  sync.Mutex
 	now string // what is done now, for the progress line
@@ -28,7 +29,7 @@ type campaign struct {
 }
 
 func newCampaign(t *testing.T, s setting, profile string) *campaign {
-	c := &campaign{T: t, setting: s}
+	c := &campaign{T: t, setting: s, files: used(os.Getpid()).Files}
 	c.head = results.Head{
 		Backend: s.backend, Profile: profile, Seed: s.seed, Began: time.Now(), TTL: s.ttl, Clients: s.clients,
 		Servers: version(s.backend), Machine: machine(), Command: command(profile, s.seed),
@@ -43,31 +44,50 @@ func newCampaign(t *testing.T, s setting, profile string) *campaign {
 func (c *campaign) plays(mode string, plan func(*run) []step) {
 	s := c.setting
 	c.setting.seed++
-	c.Run(fmt.Sprintf("%s-%d", mode, s.seed), func(t *testing.T) {
+	name, begun := fmt.Sprintf("%s-%d", mode, s.seed), false
+	var v verdict
+	c.Run(name, func(t *testing.T) {
+		begun = true
 		r := newRun(t, s)
 		_, missing := r.on()
 		steps := plan(r)
 		began := time.Now()
 		r.start()
-		r.works()
+		goes := r.works()
 		pause(t.Context(), peace)
 		for i, s := range steps {
+			if !goes {
+				break
+			}
 			c.does(r, fmt.Sprintf("%s, %d of %d: %v", mode, i+1, len(steps), s))
-			r.does(s, i)
+			goes = r.does(s, i)
 		}
-		if c.does(r, mode+", calm"); mode == liveness {
+		if goes {
+			c.does(r, mode+", calm")
 			pause(t.Context(), r.calm()-peace)
+			r.calmed = t.Context().Err() == nil
 		}
 		c.does(nil, "judging")
-		v := r.judge(mode, steps, c.head)
+		v = r.judge(mode, steps, c.head)
 		v.result.Took = time.Since(began)
 		v.result.Missing = missing
-		c.mu.Lock()
-		c.total.Add(v.result)
-		c.mu.Unlock()
 		faults, effective := v.result.Faults()
 		t.Logf("%d faults, %d effective, %d operations, %d violations", faults, effective, v.result.Operations(), len(v.found))
 	})
+	if !begun {
+		return // it is not among those that -run names
+	}
+	if v.result == nil {
+		v.result = brokeOff(c.head, name)
+	}
+	if now := used(os.Getpid()).Files; now > c.files+mostFiles {
+		v.result.Violations = append(v.result.Violations, fmt.Sprintf("usage: test: it had %d files open at the begin, and has %d", c.files, now))
+		c.Errorf("this process had %d files open at the begin and has %d", c.files, now)
+	}
+	c.mu.Lock()
+	c.total.Add(v.result)
+	c.run = nil
+	c.mu.Unlock()
 	if *stored != "" {
 		require.NoError(c, c.total.Store(*stored))
 	}
@@ -82,13 +102,7 @@ func (c *campaign) does(r *run, what string) {
 // reports prints a line now and then until the test ends: what takes an hour
 // must show that it lives.
 func (c *campaign) reports(every time.Duration) {
-	began, own := time.Now(), used(os.Getpid())
-	c.Cleanup(func() {
-		now := used(os.Getpid())
-		if now.Files > own.Files+mostFiles {
-			c.Errorf("this process had %d files open at the begin and has %d", own.Files, now.Files)
-		}
-	})
+	began := time.Now()
 	var wg sync.WaitGroup
 	c.Cleanup(wg.Wait)
 	ctx := c.Context() // ends before cleanups

@@ -63,7 +63,8 @@ type workload struct {
 
 // workloads are all there are: a new primitive adds a line here, and a file.
 var workloads = []workload{
-	{"mutex", useMutex, 3},
+	{"mutex", useMutex, 2},
+	{"do", useDo, 1},
 	{"election", useElection, 2},
 	{"observers", observe, 1},
 	{"keepers", keepOne, 2},
@@ -90,6 +91,7 @@ func runClient(told string) error {
 	if err != nil {
 		return err
 	}
+	log.Tell(history.Event{What: history.Born, Value: fmt.Sprint(os.Getpid())})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -98,7 +100,11 @@ func runClient(told string) error {
 	if isPeer(o.Plant) {
 		return errors.Join(workAsPeer(ctx, o, log), log.Close())
 	}
-	return errors.Join(work(ctx, o, log, before), log.Close())
+	err = errors.Join(work(ctx, o, log, before), log.Close())
+	if o.Plant == plantEnd {
+		os.Exit(exitPlanted)
+	}
+	return err
 }
 
 func work(ctx context.Context, o orders, log *history.Writer, before goleak.Option) error {

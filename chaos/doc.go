@@ -19,7 +19,9 @@
 //
 //   - Three servers, and five clients: processes with a session each, which one
 //     goroutine asks whether it is alive; on it three that lock and unlock one of
-//     four names, two that lead one of two elections and resign, one that observes.
+//     four names, one of them by Do with work that is slow to return, two that keep a
+//     lock for long, two that lead one of two elections and resign, one that observes.
+//     An error that the documentation does not speak of is told as unexpected.
 //   - A resource outside the store that refuses smaller tokens and writes down what
 //     it takes. Each holder asks whether it still has its place every few
 //     milliseconds, and after each yes writes to it.
@@ -37,22 +39,28 @@
 // In liveness mode a quorum of the servers is kept, one nemesis is at work at a time,
 // and what can be held must be held again within the bounds of package check. In
 // safety mode anything may happen, also two things at once, and progress is not
-// asked for. That nobody holds what somebody else holds is asked for in both.
+// asked for. That nobody holds what somebody else holds is asked for in both, and
+// both end with a calm, by the end of which all must be well. Clients then end in
+// order: in liveness mode their keys are gone at once, in safety mode in time.
 //
 // # A run that fails
 //
 // It leaves a folder: the histories of all processes, the resource's, the servers'
-// and the nemeses' among them, run.json with the seed and what was done,
+// and the nemeses' among them, run.json with the seed, what was done and found,
 // timeline.html, porcupine's picture of each name that is concerned, and the command
 // that does the same again. `go run ./chaos/judge FOLDER` judges it once more, also by
 // checkers that are newer than it.
 //
+// A client that ends badly, or a nemesis that breaks off, is a violation of the rule
+// run, and the rest is judged all the same. A run that cannot be judged counts as one.
+//
 // # Can it convict?
 //
-// TestConvicts plants four defects in the clients or the resource, and puts etcd's
-// concurrency.Mutex and Consul's api.Lock in their place: the same checkers must
-// object to each of the six, and to nothing without them. One history of each is kept
-// below check/testdata, where the checkers have to go on convicting it.
+// TestConvicts plants seven defects in the clients, their store or the resource, and puts
+// etcd's concurrency.Mutex and Consul's api.Lock in their place: the same checkers must
+// object to each of the nine, and to nothing without them. Histories of six are kept
+// below check/testdata, where the checkers have to go on convicting them (-keep DIR
+// writes new ones).
 //
 // # A workload more
 //

@@ -52,7 +52,7 @@ func useTheirMutex(ctx context.Context, c *client, rng *rand.Rand) {
 		c.tellState(s.Done())
 		for ctx.Err() == nil && s.Ctx().Err() == nil {
 			name := keptName(rng, plantedNames)
-			_ = c.take(ctx, ctx, rng, turn{name, theirMutex(s, c.Prefix+"/"+name), between(rng, keptFrom*c.TTL, keptTo*c.TTL), keeperAsks})
+			_ = c.take(ctx, ctx, rng, turn{name: name, lock: theirMutex(s, c.Prefix+"/"+name), work: between(rng, keptFrom*c.TTL, keptTo*c.TTL), every: keeperAsks})
 		}
 		s.Orphan()
 		ended, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -100,7 +100,7 @@ func useTheirLock(ctx context.Context, c *client, rng *rand.Rand) {
 		name := keptName(rng, plantedNames)
 		// The value tells one hold from another.
 		value := fmt.Sprintf("%s %d %d", c.Proc, rng.Uint64(), n)
-		_ = c.take(ctx, ctx, rng, turn{name, c.theirLock(cl, c.Prefix+"/"+name, value), between(rng, keptFrom*c.TTL, keptTo*c.TTL), keeperAsks})
+		_ = c.take(ctx, ctx, rng, turn{name: name, lock: c.theirLock(cl, c.Prefix+"/"+name, value), work: between(rng, keptFrom*c.TTL, keptTo*c.TTL), every: keeperAsks})
 	}
 }
 

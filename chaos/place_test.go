@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/quorate/quorate/adapters"
@@ -44,6 +45,8 @@ type turn struct {
 	lock  func(ctx context.Context) (held, error)
 	work  time.Duration
 	every time.Duration // how often its work asks
+	// lingers is how long the work goes on after it was told to return.
+	lingers time.Duration
 }
 
 // useMutex locks one of a few names, again and again, and now and then gives up
@@ -52,7 +55,7 @@ func useMutex(ctx context.Context, c *client, rng *rand.Rand) {
 	for ctx.Err() == nil {
 		name := fmt.Sprint("l", rng.IntN(locks))
 		wait, cancel := context.WithTimeout(ctx, between(rng, 50*time.Millisecond, 3*time.Second))
-		err := c.take(ctx, wait, rng, turn{name, c.mutex(name), between(rng, 0, 40*time.Millisecond), asks})
+		err := c.take(ctx, wait, rng, turn{name: name, lock: c.mutex(name), work: between(rng, 0, 40*time.Millisecond), every: asks})
 		cancel()
 		if errors.Is(err, session.ErrClosed) {
 			return
@@ -67,7 +70,7 @@ func keepOne(ctx context.Context, c *client, rng *rand.Rand) {
 	name := fmt.Sprint("k", (2*c.Number+int(c.kept.Add(1)))%names)
 	for ctx.Err() == nil {
 		keep := between(rng, c.TTL, 4*c.TTL)
-		if err := c.take(ctx, ctx, rng, turn{name, c.mutex(name), keep, keeperAsks}); errors.Is(err, session.ErrClosed) {
+		if err := c.take(ctx, ctx, rng, turn{name: name, lock: c.mutex(name), work: keep, every: keeperAsks}); errors.Is(err, session.ErrClosed) {
 			return
 		}
 	}
@@ -80,7 +83,7 @@ func keeper(names, from, to int) func(context.Context, *client, *rand.Rand) {
 		for ctx.Err() == nil {
 			name := keptName(rng, names)
 			keep := between(rng, time.Duration(from)*c.TTL, time.Duration(to)*c.TTL)
-			err := c.take(ctx, ctx, rng, turn{name, c.mutex(name), keep, keeperAsks})
+			err := c.take(ctx, ctx, rng, turn{name: name, lock: c.mutex(name), work: keep, every: keeperAsks})
 			if errors.Is(err, session.ErrClosed) {
 				return
 			}
@@ -112,7 +115,7 @@ func (c *client) take(ctx, wait context.Context, rng *rand.Rand, t turn) error {
 	h, err := t.lock(wait)
 	stop()
 	if err != nil {
-		c.log.Tell(history.Event{What: history.Failed, ID: id, Err: text(err)})
+		c.log.Tell(history.Event{What: history.Failed, ID: id, Err: c.told(wait, err, session.ErrLost, session.ErrClosed)})
 		pause(ctx, between(rng, 0, 50*time.Millisecond))
 		return err
 	}
@@ -120,11 +123,7 @@ func (c *client) take(ctx, wait context.Context, rng *rand.Rand, t turn) error {
 	returned := c.working(ctx, rng, id, t, h)
 	c.log.Tell(history.Event{What: history.Give, ID: id})
 	err = h.Unlock()
-	if errors.Is(err, session.ErrLost) || errors.Is(err, adapters.ErrUnknown) || err == nil {
-		c.log.Tell(history.Event{What: history.Gave, ID: id, Err: text(err)})
-	} else {
-		c.log.Tell(history.Event{What: history.Gave, ID: id, Err: "unexpected: " + text(err)})
-	}
+	c.log.Tell(history.Event{What: history.Gave, ID: id, Err: c.told(nil, err, session.ErrLost, adapters.ErrUnknown)})
 	<-returned
 	pause(ctx, between(rng, 0, 20*time.Millisecond))
 	return nil
@@ -137,59 +136,55 @@ func useElection(ctx context.Context, c *client, rng *rand.Rand) {
 	if err != nil {
 		panic(err)
 	}
+	lead := func(work func(context.Context, place) error) error {
+		return e.Lead(ctx, func(ctx context.Context, term *election.Term) error { return work(ctx, term) })
+	}
 	for ctx.Err() == nil {
-		id := c.log.Call(history.Election, name)
-		stop := context.AfterFunc(ctx, func() { c.log.Tell(history.Event{What: history.Cancel, ID: id}) })
-		terms, gives := 0, false
-		err := e.Lead(ctx, func(ctx context.Context, term *election.Term) error {
-			if terms++; terms > 1 { // it has lost the last one, and led again by itself
-				id = c.log.Call(history.Election, name)
-			}
-			c.log.Tell(history.Event{What: history.Got, Kind: history.Election, Name: name, ID: id, Token: term.Token()})
-			c.holds(ctx, rng, id, term, turn{name: name, work: between(rng, 100*time.Millisecond, time.Second), every: asks})
-			if gives = term.Check() == nil; gives {
-				c.log.Tell(history.Event{What: history.Give, ID: id})
-			}
-			return errResigned
-		})
-		stop()
-		switch {
-		case gives:
-			c.log.Tell(history.Event{What: history.Gave, ID: id})
-		case terms == 0:
-			c.log.Tell(history.Event{What: history.Failed, ID: id, Err: text(err)})
+		t := turn{name: name, work: between(rng, 100*time.Millisecond, time.Second), every: asks}
+		if err := c.runs(ctx, rng, history.Election, t, lead); errors.Is(err, session.ErrClosed) {
+			return
 		}
 	}
 }
 
-var errResigned = errors.New("had enough")
-
 // holds is the work under a place: it asks, and a moment after each yes writes to
 // the resource, as work does. It returns when the place is lost, or it has worked
-// for as long as it should.
+// for as long as it should, or a while after that, if it lingers.
 func (c *client) holds(ctx context.Context, rng *rand.Rand, id uint64, p place, t turn) {
 	c.log.Tell(history.Event{What: history.Working, ID: id})
 	defer func() { c.log.Tell(history.Event{What: history.Rested, ID: id}) }()
+	lost := func(err error) { // not released: that comes when the work has returned
+		c.log.Tell(history.Event{What: history.Lost, ID: id, Err: c.told(nil, err, session.ErrLost, session.ErrClosed)})
+	}
+	var once sync.Once // told by the context, or by who asks and is told before
 	ctx, cancel := context.WithTimeout(ctx, t.work)
 	defer cancel()
+	defer context.AfterFunc(p.Context(), func() {
+		once.Do(func() { lost(context.Cause(p.Context())) })
+		cancel()
+	})()
 	ticks := time.NewTicker(t.every)
 	defer ticks.Stop()
-	for {
+	var late <-chan time.Time // when work that lingers returns
+	for over := ctx.Done(); ; {
 		asked := history.Now()
 		if err := p.Check(); err != nil {
-			c.log.Tell(history.Event{What: history.Lost, ID: id, Err: text(err)})
-			return
+			once.Do(func() { lost(err) })
+			cancel()
+		} else {
+			c.log.TellAt(asked, history.Event{What: history.Checked, ID: id})
+			pause(ctx, between(rng, 0, t.every))
+			c.resource.write(t.name, p.Token(), c.Proc)
 		}
-		c.log.TellAt(asked, history.Event{What: history.Checked, ID: id})
-		pause(ctx, between(rng, 0, t.every))
-		c.resource.write(t.name, p.Token(), c.Proc)
 		select {
 		case <-ticks.C:
-		case <-p.Context().Done():
-			c.log.Tell(history.Event{What: history.Lost, ID: id, Err: text(context.Cause(p.Context()))})
+		case <-late:
 			return
-		case <-ctx.Done():
-			return
+		case <-over:
+			if t.lingers == 0 {
+				return
+			}
+			over, late = nil, time.After(t.lingers)
 		}
 	}
 }
@@ -203,6 +198,7 @@ func observe(ctx context.Context, c *client, rng *rand.Rand) {
 	}
 	for leader, err := range e.Observe(ctx) {
 		if err != nil {
+			c.log.Tell(history.Event{What: history.Ended, Name: name, Err: c.toldEnd(ctx, err)})
 			return
 		}
 		c.log.Tell(history.Event{What: history.Saw, Name: name, Token: leader.Token, Value: leader.Value})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/chaos/history"
@@ -20,7 +21,8 @@ const (
 	// liveness: a quorum of the servers is kept, one nemesis is at work at a time,
 	// and progress is due within the bounds of package check.
 	liveness = "liveness"
-	// safety: anything may happen, also two things at once, and nothing is due.
+	// safety: anything may happen, also two things at once, and nothing is due until
+	// it is over.
 	safety = "safety"
 )
 
@@ -99,15 +101,24 @@ const peace = 2 * time.Second
 // judged in it.
 func (r *run) calm() time.Duration { return r.heal() + 3*time.Second }
 
-// does plays one step, and waits for peace to come back.
-func (r *run) does(s step, number int) {
+// does plays one step, and waits for peace to come back. It says whether nemeses
+// went as they should: one that broke off may have left anything behind.
+func (r *run) does(s step, number int) bool {
 	began := time.Now()
 	var wg sync.WaitGroup
+	var ended atomic.Int32
 	for i, n := range s {
 		own := r.with(uint64(1 + 2*number + i))
-		wg.Go(func() { n.act(own, n) })
+		wg.Go(func() {
+			n.act(own, n)
+			ended.Add(1)
+		})
 	}
 	wg.Wait()
+	if int(ended.Load()) < len(s) {
+		r.wrong(s.String(), "the nemesis broke off")
+		return false
+	}
 	over := history.Now()
 	took := time.Since(began).Round(time.Millisecond)
 	pause(r.Context(), peace/4)
@@ -115,6 +126,7 @@ func (r *run) does(s step, number int) {
 	healed := (history.Now() - over).Round(time.Millisecond)
 	pause(r.Context(), peace-healed)
 	r.Logf("%v: %v; all held again after %v at most", s, took, healed)
+	return true
 }
 
 // rounds is a plan that has each nemesis so many times, in an order from the

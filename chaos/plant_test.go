@@ -26,13 +26,23 @@ var keepConvicted = flag.String("keep", "", "write the histories of what TestCon
 // convictions are what the suite must be able to find, each with what goes wrong
 // meanwhile, and the rules that find it.
 var convictions = []conviction{
-	{plantReceipt, "etcd", 3, lateThenLost, holder, []string{"overlap", "linear", "expired"}},
-	{plantUnfenced, "etcd", 2, stopLong, holder, []string{"fence"}},
-	{plantNeighbor, "etcd", 2, killed, waiter, []string{"overlap", "linear"}},
-	{plantRelease, "etcd", 2, resetOnce, holder, []string{"order", "overlap", "linear"}},
-	{plantMutex, "etcd", 2, blackHole, holder, []string{"overlap", "linear"}},
-	{plantLock, "consul", 1, holeAtServer, holder, []string{"overlap", "linear"}},
+	{plantReceipt, "etcd", 3, lateThenLost, holder, safe, []string{"overlap", "linear", "expired"}},
+	{plantUnfenced, "etcd", 2, stopLong, holder, safe, []string{"fence"}},
+	{plantNeighbor, "etcd", 2, killed, waiter, safe, []string{"overlap", "linear"}},
+	{plantRelease, "etcd", 2, resetOnce, holder, safe, []string{"order", "overlap", "linear"}},
+	{plantMutex, "etcd", 2, blackHole, holder, safe, []string{"overlap", "linear"}},
+	{plantLock, "consul", 1, holeAtServer, holder, safe, []string{"overlap", "linear"}},
+	{plantHidden, "etcd", 2, nothingWrong, anybody, live, []string{"unlock", "heal"}},
+	{plantDeaf, "etcd", 2, nothingWrong, anybody, live, []string{"wait"}},
+	{plantEnd, "etcd", 2, nothingWrong, anybody, live, []string{"left", ruleRun}},
 }
+
+// By what bounds they are judged: with those of the second, that nothing goes on is
+// found within seconds.
+var (
+	safe = check.Bounds{Got: 1}
+	live = check.Bounds{Got: 1, Liveness: true, Heal: 2 * time.Second, Lease: time.Second}
+)
 
 type conviction struct {
 	plant   string
@@ -40,6 +50,7 @@ type conviction struct {
 	ttl     int // seconds
 	nemesis nemesis
 	at      who
+	bounds  check.Bounds
 	rules   []string
 }
 
@@ -49,11 +60,12 @@ var (
 	killed       = nemesis{name: "kill", quorum: true, act: clientKilled}
 	resetOnce    = nemesis{name: "reset", quorum: true, act: func(r *run, n nemesis) { resets(r, n, 1) }}
 	blackHole    = nemesis{name: "black hole", quorum: true, act: func(r *run, n nemesis) { swallowed(r, n, links.Requests, links.Answers) }}
+	nothingWrong = nemesis{name: "nothing", quorum: true, act: looksOn}
 	holeAtServer = nemesis{name: "black hole", quorum: true, act: holeUntilExpiry}
 )
 
 // TestConvicts: a run in which something is wrong that must not be is convicted,
-// by the rules that are there for it, and the same run without it is not. Four
+// by the rules that are there for it, and the same run without it is not. Seven
 // defects have been put in; two locks of others are as they come.
 func TestConvicts(t *testing.T) {
 	if testing.Short() {
@@ -77,32 +89,47 @@ func TestConvicts(t *testing.T) {
 		})
 	}
 	for _, c := range []struct {
+		plant   string
 		backend string
 		ttl     int
+		at      who
+		bounds  check.Bounds
 		nemeses []nemesis
 	}{
-		{"etcd", 2, []nemesis{lateThenLost, stopLong, killed, resetOnce, blackHole}},
-		{"consul", 1, []nemesis{blackHole, stopLong, killed}},
+		{plantNone, "etcd", 2, holder, safe, []nemesis{lateThenLost, stopLong, killed, resetOnce, blackHole}},
+		{plantNone, "consul", 1, holder, safe, []nemesis{blackHole, stopLong, killed}},
+		{plantNoneFast, "etcd", 2, anybody, live, []nemesis{nothingWrong, resetOnce, nothingWrong}},
 	} {
 		seeds++
 		seed := seeds
 		wg.Go(func() {
-			t.Run(plantNone+" on "+c.backend, func(t *testing.T) {
-				acquit(begin(t, seed, c.backend, plantNone, c.ttl), c.nemeses)
+			t.Run(c.plant+" on "+c.backend, func(t *testing.T) {
+				acquit(begin(t, seed, c.backend, c.plant, c.ttl), c.at, c.nemeses, c.bounds)
 			})
 		})
 	}
 }
 
 // acquit has each nemesis at work once, on what has no defect.
-func acquit(r *run, all []nemesis) {
+func acquit(r *run, at who, all []nemesis, b check.Bounds) {
 	r.start()
 	for _, n := range all {
-		n.act(r.aimed(holder), n)
+		n.act(r.aimed(at), n)
+		pause(r.Context(), b.Heal) // by then all is well again
 	}
 	pause(r.Context(), r.ttl/2)
-	r.finish()
-	require.Empty(r, judged(r))
+	require.Empty(r, r.ends(b))
+}
+
+// ends ends a run and returns all that is found. Where progress is due nobody is
+// killed, so that nothing may be left.
+func (r *run) ends(b check.Bounds) []check.Violation {
+	mode := safety
+	if b.Liveness {
+		mode, r.calmed = liveness, true
+	}
+	r.finish(mode)
+	return append(judged(r, b), r.blame.all()...)
 }
 
 // convict has a nemesis at work until the rules have found what they must. Chance
@@ -112,34 +139,37 @@ func convict(r *run, c conviction) {
 	r.resource.open = c.plant == plantUnfenced
 	r.start()
 	began, tries := time.Now(), 0
-	for found := []check.Violation(nil); tries < most && !allOf(found, c.rules); found = judged(r) {
+	sooner := slices.DeleteFunc(slices.Clone(c.rules), func(rule string) bool { return rule == "left" || rule == ruleRun })
+	for found := []check.Violation(nil); tries == 0 || tries < most && !allOf(found, sooner); found = judged(r, c.bounds) {
 		tries++
 		c.nemesis.act(r.aimed(c.at), c.nemesis)
-		pause(r.Context(), r.ttl/2)
+		pause(r.Context(), max(r.ttl/2, c.bounds.Heal+r.ttl/4))
 	}
 	took := time.Since(began)
-	r.finish()
-	found := judged(r)
-	rules := convicting(found)
+	rules := convicting(r.ends(c.bounds))
 	r.Logf("%d times %s, %v: convicted by %v", tries, c.nemesis.name, took.Round(time.Millisecond), slices.Sorted(maps.Keys(rules)))
 	for _, rule := range c.rules {
 		require.Contains(r, rules, rule, "does not convict %s", c.plant)
 		delete(rules, rule)
 	}
 	// Nothing else is wrong with it, but for what goes with it.
-	for rule, first := range rules {
-		require.Contains(r, []string{"overlap", "linear", "fence", "expired"}, rule, first.String())
+	with := []string{"overlap", "linear", "fence", "expired"}
+	if c.bounds.Liveness {
+		with = []string{"unlock", "heal", "vacuous"} // what stands still hands nothing over
 	}
-	if *keepConvicted != "" {
-		keepRun(r, filepath.Join(*keepConvicted, strings.ReplaceAll(c.plant, " ", "-")), c.rules)
+	for rule, first := range rules {
+		require.Contains(r, with, rule, first.String())
+	}
+	if *keepConvicted != "" && !slices.Contains(c.rules, ruleRun) { // that is in no history
+		keepRun(r, filepath.Join(*keepConvicted, strings.ReplaceAll(c.plant, " ", "-")), c)
 	}
 }
 
 // judged is what is found in what has been written by now.
-func judged(r *run) []check.Violation {
+func judged(r *run, b check.Bounds) []check.Violation {
 	h, err := history.Load(r.dir)
 	require.NoError(r, err)
-	return check.All(h, check.Bounds{Got: 1})
+	return check.All(h, b)
 }
 
 // convicting returns the first violation of each rule.
@@ -161,6 +191,16 @@ func allOf(found []check.Violation, rules []string) bool {
 		}
 	}
 	return true
+}
+
+// looksOn does nothing, but is there after a while of peace: what goes wrong does
+// so by itself.
+func looksOn(r *run, n nemesis) {
+	pause(r.Context(), peace)
+	effect, end := r.begin(n, "nobody")
+	pause(r.Context(), 100*time.Millisecond)
+	effect("was there")
+	end()
 }
 
 // holeUntilExpiry swallows what goes over a link until the server has ended all

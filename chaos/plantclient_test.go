@@ -5,6 +5,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,10 @@ const (
 	plantRelease  = "release before work returned"
 	plantMutex    = "concurrency.Mutex"
 	plantLock     = "api.Lock"
+	plantHidden   = "hidden deletes"
+	plantDeaf     = "deaf calls"
+	plantEnd      = "bad end"
+	plantNoneFast = "nothing, in short turns"
 )
 
 // planted is what clients with a plant do: all of them have locks that they keep
@@ -36,6 +41,10 @@ var planted = map[string][]workload{
 	plantRelease:  keepers,
 	plantMutex:    {{"their mutex", useTheirMutex, plantedNames}},
 	plantLock:     {{"their lock", useTheirLock, plantedNames}},
+	plantHidden:   shortTurns,
+	plantDeaf:     shortTurns,
+	plantEnd:      shortTurns,
+	plantNoneFast: shortTurns,
 }
 
 const (
@@ -49,6 +58,41 @@ var keepers = []workload{
 	{"session", useSession, 1},
 }
 
+// exitPlanted is the status with which a client with a bad end ends.
+const exitPlanted = 3
+
+// keepsAll gives no lease back, although it says so.
+type keepsAll struct{ adapters.Store }
+
+func (keepsAll) Revoke(context.Context, adapters.LeaseID) error { return nil }
+
+// shortTurns hand locks over often, and some of those who wait give up.
+var shortTurns = []workload{
+	{"patient", takeTurns(0), 4},
+	{"impatient", takeTurns(300 * time.Millisecond), 2},
+	{"session", useSession, 1},
+}
+
+// takeTurns returns what locks two names for short, again and again, and waits for
+// so long at most; 0 is until it has it.
+func takeTurns(patience time.Duration) func(context.Context, *client, *rand.Rand) {
+	return func(ctx context.Context, c *client, rng *rand.Rand) {
+		for ctx.Err() == nil {
+			wait, cancel := context.WithCancel(ctx)
+			if patience > 0 {
+				wait, cancel = context.WithTimeout(ctx, patience)
+			}
+			name := keptName(rng, 2)
+			t := turn{name: name, lock: c.mutex(name), work: between(rng, 20*time.Millisecond, 60*time.Millisecond), every: keeperAsks}
+			err := c.take(ctx, wait, rng, t)
+			cancel()
+			if errors.Is(err, session.ErrClosed) {
+				return
+			}
+		}
+	}
+}
+
 // spoil returns the store and the clock that the session gets.
 func (o orders) spoil(s adapters.Store) (adapters.Store, session.Clock) {
 	switch o.Plant {
@@ -57,6 +101,12 @@ func (o orders) spoil(s adapters.Store) (adapters.Store, session.Clock) {
 		return fromReceipt{s, clock, o.TTL}, clock
 	case plantNeighbor:
 		return onlyNeighbor{s}, nil
+	case plantHidden:
+		return &hidesDeletes{Store: s}, nil
+	case plantDeaf:
+		return deaf{s}, nil
+	case plantEnd:
+		return keepsAll{s}, nil
 	}
 	return s, nil
 }
@@ -133,7 +183,7 @@ func (c *client) working(ctx context.Context, rng *rand.Rand, id uint64, t turn,
 	half := t.work / 2
 	go func() {
 		defer close(returned)
-		c.holds(ctx, rng, id, careless{h, c.session, ctx}, t)
+		c.holds(ctx, rng, id, careless{h, c.session}, t)
 	}()
 	pause(ctx, half)
 	return returned
@@ -143,8 +193,7 @@ func (c *client) working(ctx context.Context, rng *rand.Rand, id uint64, t turn,
 type careless struct {
 	held
 	session *session.Session
-	ctx     context.Context
 }
 
 func (p careless) Check() error             { return p.session.Check() }
-func (p careless) Context() context.Context { return p.ctx }
+func (p careless) Context() context.Context { return context.Background() }

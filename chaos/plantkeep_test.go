@@ -19,12 +19,12 @@ import (
 
 // keepRun writes down of a history what concerns one lock, until shortly after the
 // rules have found all that they must.
-func keepRun(r *run, dir string, rules []string) {
+func keepRun(r *run, dir string, c conviction) {
 	h, err := history.Load(r.dir)
 	require.NoError(r, err)
 	var names []string
-	for _, v := range check.All(h, check.Bounds{Got: 1}) {
-		if slices.Contains(rules, v.Rule) {
+	for _, v := range check.All(h, c.bounds) {
+		if slices.Contains(c.rules, v.Rule) {
 			names = append(names, strings.TrimPrefix(v.Name, history.Mutex+" "))
 		}
 	}
@@ -32,7 +32,7 @@ func keepRun(r *run, dir string, rules []string) {
 	for _, name := range slices.Compact(names) {
 		for until := time.Second; ; until += time.Second {
 			short, whole := shorten(h, name, until)
-			if allOf(check.All(short, check.Bounds{Got: 1}), rules) {
+			if allOf(check.All(short, c.bounds), c.rules) {
 				tellAll(r, short, dir)
 				return
 			}
@@ -41,7 +41,7 @@ func keepRun(r *run, dir string, rules []string) {
 			}
 		}
 	}
-	r.Errorf("no lock alone is convicted by %v", rules)
+	r.Errorf("no lock alone is convicted by %v", c.rules)
 }
 
 // shorten leaves what concerns a lock in the first part of a history, and little

@@ -5,6 +5,7 @@ package chaos
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quorate/quorate/chaos/history"
+)
+
+// Its answers to a write.
+const (
+	taken   = "taken\n"
+	refused = "refused\n"
 )
 
 // A resource is what all places guard, outside the store: it takes writes over
@@ -58,9 +65,9 @@ func (r *resource) serve(conn net.Conn) {
 		if _, err := fmt.Sscan(in.Text(), &name, &token, &proc); err != nil {
 			return
 		}
-		answer := "taken\n"
+		answer := taken
 		if !r.take(name, token, proc) {
-			answer = "refused\n"
+			answer = refused
 		}
 		if _, err := conn.Write([]byte(answer)); err != nil {
 			return
@@ -96,6 +103,7 @@ type guarded struct {
 	mu   sync.Mutex
 	conn net.Conn
 	in   *bufio.Reader
+	err  error // the first that a write met
 }
 
 func dialResource(addr string) (*guarded, error) {
@@ -106,13 +114,27 @@ func dialResource(addr string) (*guarded, error) {
 	return &guarded{conn: conn, in: bufio.NewReader(conn)}, nil
 }
 
-// write asks for a write and waits for the answer, which does not matter here.
+// write asks for a write and waits for the answer. Which it is does not matter
+// here, but one there must be: without writes nothing is guarded.
 func (g *guarded) write(name string, token uint64, proc string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := fmt.Fprintln(g.conn, name, token, proc); err == nil {
-		_, _ = g.in.ReadString('\n')
+	_, err := fmt.Fprintln(g.conn, name, token, proc)
+	if err == nil {
+		var answer string
+		answer, err = g.in.ReadString('\n')
+		if err == nil && answer != taken && answer != refused {
+			err = fmt.Errorf("answer %q", answer)
+		}
+	}
+	if err != nil && g.err == nil {
+		g.err = fmt.Errorf("resource: write %s with %d: %w", name, token, err)
 	}
 }
 
-func (g *guarded) Close() error { return g.conn.Close() }
+// Close ends the use of the resource and returns the first error of a write.
+func (g *guarded) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return errors.Join(g.err, g.conn.Close())
+}

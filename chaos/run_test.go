@@ -4,6 +4,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -58,6 +59,8 @@ type run struct {
 	procs    []*proc // the clients
 	truth    *truth
 	usage    *usage
+	blame    *blame
+	calmed   bool // it has been calm for so long that nothing of a nemesis is left
 }
 
 // A proc is one client, with a link of its own.
@@ -72,6 +75,7 @@ type proc struct {
 	stdin io.WriteCloser
 	lives int
 	gone  chan struct{}
+	exit  error                    // how it ended; set when gone is closed
 	read  int64                    // so far its history has been read, and there were
 	told  []history.Event          // the states of its session,
 	tries map[uint64]string        // the names of tries that got theirs,
@@ -81,7 +85,8 @@ type proc struct {
 // newRun begins a run; its clients do not work yet.
 func newRun(t *testing.T, s setting) *run {
 	t.Helper()
-	r := &run{T: t, setting: s, dir: t.TempDir(), rng: rand.New(rand.NewPCG(s.seed, 0))}
+	r := &run{T: t, setting: s, dir: t.TempDir(), rng: rand.New(rand.NewPCG(s.seed, 0)), blame: &blame{}}
+	t.Cleanup(r.abandon)
 	var err error
 	r.log, err = history.Create(r.dir, history.Nemesis)
 	require.NoError(t, err)
@@ -97,7 +102,7 @@ func (r *run) prefix() string { return fmt.Sprint("chaos-", r.seed) }
 // start starts the clients.
 func (r *run) start() {
 	r.Helper()
-	r.truth = r.startTruth()
+	r.startTruth()
 	for i := range r.clients {
 		p := &proc{name: fmt.Sprint("client-", i), number: i, link: links.New(r.T, r.cluster.Endpoints()), run: r,
 			tries: map[uint64]string{}, last: map[string]time.Duration{}}
@@ -108,12 +113,16 @@ func (r *run) start() {
 }
 
 // works waits until every client has a session: what begins earlier hits some
-// who are not there yet.
-func (r *run) works() {
+// who are not there yet. It says whether they have.
+func (r *run) works() bool {
 	r.Helper()
 	for _, p := range r.procs {
-		require.NotEmpty(r, p.state(0, "active", 30*time.Second), "%s has no session", p.name)
+		if p.state(0, "active", 30*time.Second) == "" {
+			r.wrong(p.name, "it has no session")
+			return false
+		}
 	}
+	return true
 }
 
 func (p *proc) start() {
@@ -138,55 +147,89 @@ func (p *proc) start() {
 	require.NoError(p.run, err)
 	require.NoError(p.run, cmd.Start())
 	_ = stderr.Close()
-	p.cmd, p.gone = cmd, make(chan struct{})
+	p.cmd, p.gone, p.exit = cmd, make(chan struct{}), nil
 	gone := p.gone
 	go func() {
-		_ = cmd.Wait()
+		p.exit = cmd.Wait()
 		close(gone)
 	}()
 }
 
 // kill kills a client; the next start begins another life.
 func (p *proc) kill() {
+	if p.gone == nil {
+		return // it has not even begun
+	}
 	_ = p.cmd.Process.Kill()
 	<-p.gone
 }
 
-// end has a client end in order, and says whether it did.
-func (p *proc) end(within time.Duration) bool {
+// end has a client end in order, and says what is wrong if it does not.
+func (p *proc) end(within time.Duration) {
+	if p.gone == nil {
+		return
+	}
 	_ = p.stdin.Close()
 	t := time.NewTimer(within)
 	defer t.Stop()
 	select {
 	case <-p.gone:
-		return true
+		if p.exit != nil {
+			p.run.wrong(p.name, "it has not ended in order: %v", p.exit)
+		}
 	case <-t.C:
-		return false
+		p.run.wrong(p.name, "it does not end within %v", within)
+		p.kill()
 	}
 }
 
-// finish ends all clients in order and closes the histories.
-func (r *run) finish() {
+// finish ends all clients in order and closes the histories. It goes on whatever
+// is wrong: what has been written is judged in any case.
+func (r *run) finish(mode string) {
 	r.Helper()
 	for _, p := range r.procs {
-		go p.stdin.Close()
+		if p.stdin != nil {
+			go p.stdin.Close()
+		}
 	}
 	for _, p := range r.procs {
-		if !p.end(20 * time.Second) {
-			r.Errorf("%s does not end", p.name)
-			p.kill()
-		}
+		p.end(20 * time.Second)
 		b, err := os.ReadFile(filepath.Join(r.dir, p.name+".stderr"))
-		require.NoError(r, err)
-		require.Empty(r, strings.TrimSpace(string(b)), "%s has something to say", p.name)
+		if said := strings.TrimSpace(string(b)); err != nil || said != "" {
+			r.wrong(p.name, "it has something to say: %s", cmp.Or(said, text(err)))
+		}
 		p.link.Cut()
 	}
 	r.usage.stop()
-	r.truth.left()
-	require.NoError(r, r.truth.stop())
+	r.truth.left(mode == liveness && r.calmed)
 	r.resource.close()
-	require.NoError(r, r.resLog.Close())
-	require.NoError(r, r.log.Close())
+	for _, closes := range []func() error{r.truth.stop, r.resLog.Close, r.log.Close} {
+		if err := closes(); err != nil {
+			r.wrong("history", "%v", err)
+		}
+	}
+}
+
+// abandon ends what a run that broke off has left.
+func (r *run) abandon() {
+	for _, p := range r.procs {
+		p.kill()
+		p.link.Cut()
+	}
+	if r.usage != nil {
+		r.usage.stop()
+	}
+	if r.truth != nil {
+		_ = r.truth.stop()
+	}
+	if r.resource != nil {
+		r.resource.close()
+	}
+	for _, log := range []*history.Writer{r.resLog, r.log} {
+		if log != nil {
+			_ = log.Close()
+		}
+	}
 }
 
 // with is the run for a nemesis that acts beside others, with dice of its own.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/quorate/quorate/chaos/history"
+	"github.com/quorate/quorate/session"
 )
 
 // useSession asks whether the session is trusted. Each yes is told under the
@@ -16,13 +17,17 @@ func useSession(ctx context.Context, c *client, _ *rand.Rand) {
 	for ctx.Err() == nil {
 		inc, err := c.session.Current(ctx)
 		if err != nil {
-			return // ctx or the session is over
+			if ctx.Err() == nil { // nobody has closed it
+				id := c.log.Call(history.Session, "current")
+				c.log.Tell(history.Event{What: history.Failed, ID: id, Err: history.Unexpected + text(err)})
+			}
+			return
 		}
 		id := c.log.Call(history.Session, inc.ID())
 		for ctx.Err() == nil {
 			asked := history.Now()
 			if err := inc.Check(); err != nil {
-				c.log.Tell(history.Event{What: history.Lost, ID: id, Err: text(err)})
+				c.log.Tell(history.Event{What: history.Lost, ID: id, Err: c.told(nil, err, session.ErrLost)})
 				break
 			}
 			c.log.TellAt(asked, history.Event{What: history.Checked, Kind: history.Session, Name: inc.ID(), ID: id})

@@ -36,12 +36,13 @@ type incarnation struct {
 	created uint64
 }
 
-func (r *run) startTruth() *truth {
+func (r *run) startTruth() {
 	r.Helper()
 	log, err := history.Create(r.dir, history.Server)
 	require.NoError(r, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &truth{run: r, log: log, cancel: cancel, seen: map[incarnation]bool{}}
+	r.truth = tr
 	switch c := r.cluster.(type) {
 	case etcdCluster:
 		first, err := c.Client(r).Get(r.within(30*time.Second), r.prefix())
@@ -65,7 +66,6 @@ func (r *run) startTruth() *truth {
 			})
 		}
 	}
-	return tr
 }
 
 // stop ends the watching.
@@ -144,43 +144,63 @@ func (tr *truth) watchConsul(ctx context.Context, c *api.Client) {
 	}
 }
 
-// left tells of the leased keys that are there although everybody has closed,
-// once the leases of those that were killed must have ended.
-func (tr *truth) left() {
+// left tells of the keys that are there although everybody has closed. At once is
+// for a run in which nobody was killed of late: who closes leaves nothing. Otherwise
+// leases of the killed may have to end first. What has no lease would stay for ever,
+// and nothing of ours that does is below a session's prefix.
+func (tr *truth) left(atOnce bool) {
 	r := tr.run
 	r.Helper()
-	var keys []string
+	var leased, bare []string
 	for began := time.Now(); ; pause(r.Context(), 100*time.Millisecond) {
-		keys = r.leased()
-		if len(keys) == 0 || time.Since(began) > 2*r.ttl+2*time.Second {
+		var err error
+		if leased, bare, err = r.keys(); err != nil {
+			r.wrong("keys", "those that are left cannot be listed: %v", err)
+			return
+		}
+		if len(leased) == 0 || atOnce || time.Since(began) > 2*r.ttl+2*time.Second {
 			break
 		}
 	}
-	for _, key := range keys {
+	for _, key := range leased {
 		tr.log.Tell(history.Event{What: history.Left, Name: key})
+	}
+	if isPeer(r.plant) {
+		return // theirs may stay
+	}
+	for _, key := range bare {
+		tr.log.Tell(history.Event{What: history.Left, Name: key, Value: "on no lease"})
 	}
 }
 
-// leased lists the keys of a run that belong to a lease.
-func (r *run) leased() (keys []string) {
-	r.Helper()
-	switch c := r.cluster.(type) {
-	case etcdCluster:
-		resp, err := c.Client(r).Get(r.within(30*time.Second), r.prefix()+"/", clientv3.WithPrefix())
-		require.NoError(r, err)
-		for _, kv := range resp.Kvs {
-			if kv.Lease != 0 {
-				keys = append(keys, string(kv.Key))
-			}
-		}
-	case *servers.Consul:
-		pairs, _, err := c.Client(r, 0).KV().List(r.prefix()+"/", (&api.QueryOptions{RequireConsistent: true}).WithContext(r.within(30*time.Second)))
-		require.NoError(r, err)
-		for _, kv := range pairs {
-			if kv.Session != "" {
-				keys = append(keys, kv.Key)
-			}
+// keys lists the keys of a run: those that belong to a lease, and others.
+func (r *run) keys() (leased, bare []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	add := func(key string, onLease bool) {
+		if onLease {
+			leased = append(leased, key)
+		} else {
+			bare = append(bare, key)
 		}
 	}
-	return keys
+	switch c := r.cluster.(type) {
+	case etcdCluster:
+		resp, err := c.Client(r).Get(ctx, r.prefix()+"/", clientv3.WithPrefix())
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, kv := range resp.Kvs {
+			add(string(kv.Key), kv.Lease != 0)
+		}
+	case *servers.Consul:
+		pairs, _, err := c.Client(r, 0).KV().List(r.prefix()+"/", (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, kv := range pairs {
+			add(kv.Key, kv.Session != "")
+		}
+	}
+	return leased, bare, nil
 }

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/quorate/quorate/chaos/check"
 	"github.com/quorate/quorate/chaos/history"
 	"github.com/quorate/quorate/chaos/picture"
@@ -32,20 +30,29 @@ type verdict struct {
 // with it. The test goes on, so that a soak shows all there is.
 func (r *run) judge(mode string, plan []step, head results.Head) verdict {
 	r.Helper()
-	r.finish()
+	r.finish(mode)
+	var v verdict
 	h, err := history.Load(r.dir)
-	require.NoError(r, err)
-	v := verdict{found: check.All(h, check.Bounds{Liveness: mode == liveness, Heal: r.heal(), Lease: r.heal()})}
+	if err == nil {
+		v.found = check.All(h, check.Bounds{Liveness: mode == liveness, Heal: r.heal(), Lease: r.heal()})
+	} else {
+		r.wrong("history", "%v", err)
+		h = history.Of()
+	}
 	peak := r.usage.most()
 	if peak.Memory > mostMemory || peak.Files > mostFiles {
-		v.found = append(v.found, check.Violation{Rule: "usage", Name: "clients", To: h.Events[len(h.Events)-1].T,
+		v.found = append(v.found, check.Violation{Rule: "usage", Name: "clients", To: history.Now(),
 			Text: fmt.Sprintf("a client has used %d MB and %d files", peak.Memory>>20, peak.Files)})
 	}
-	v.result = results.Of(h, v.found, head)
-	v.result.Peak.Max(peak)
+	v.found = append(v.found, r.blame.all()...)
 	for _, f := range v.found {
 		r.Error(f)
 	}
+	if r.Failed() && len(v.found) == 0 {
+		v.found = append(v.found, check.Violation{Rule: ruleRun, Name: "test", To: history.Now(), Text: "it has failed, and its output says why"})
+	}
+	v.result = results.Of(h, v.found, head)
+	v.result.Peak.Max(peak)
 	if r.Failed() {
 		r.keeps(h, v.found, mode, plan)
 	}
@@ -62,7 +69,10 @@ func (r *run) keeps(h *history.History, found []check.Violation, mode string, pl
 	again := fmt.Sprintf("go test ./chaos -v -timeout 1h -run 'TestChaos/%s' -args -seed %d -mode %s -plan '%s'", r.backend, r.seed, mode, planned(plan))
 	about := history.About{
 		Backend: r.backend, Seed: r.seed, Liveness: mode == liveness, Plan: planned(plan), TTL: r.ttl.String(), Clients: r.clients,
-		Servers: version(r.backend), Machine: machine(), Again: again,
+		Servers: version(r.backend), Machine: machine(), Again: again, Heal: r.heal(), Lease: r.heal(),
+	}
+	for _, v := range found {
+		about.Found = append(about.Found, v.String())
 	}
 	var page bytes.Buffer
 	err := picture.Write(&page, h, found, picture.Head{Title: "chaos on " + r.backend, Seed: r.seed, Backend: r.backend, Command: again})

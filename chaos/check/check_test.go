@@ -4,6 +4,7 @@
 package check_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -46,10 +47,7 @@ func TestAnyOverlapIsConvicted(t *testing.T) {
 		next.What, next.T = history.Checked, next.T+2*time.Microsecond
 		s.tell(late)
 		s.tell(next)
-		rules := map[string]bool{}
-		for _, v := range check.All(history.Of(s.events...), check.Bounds{}) {
-			rules[v.Rule] = true
-		}
+		rules := s.rules(check.Bounds{})
 		if !rules["overlap"] {
 			t.Fatal("not found by the overlap rule")
 		}
@@ -57,141 +55,6 @@ func TestAnyOverlapIsConvicted(t *testing.T) {
 			t.Fatal("not found by porcupine")
 		}
 	})
-}
-
-// plants are one thing each that must not be, put into a story.
-var plants = map[string]struct {
-	rule  string
-	plant func(*story)
-}{
-	"two believe at once": {"overlap", func(s *story) {
-		e := s.find(history.Got, 4)
-		e.What, e.T = history.Checked, s.find(history.Got, 5).T+1
-		s.tell(e)
-	}},
-	"one token for two": {"overlap", func(s *story) {
-		old := s.find(history.Got, 5).Token
-		s.change(func(e *history.Event) {
-			if e.Token == old {
-				e.Token = s.find(history.Got, 4).Token
-			}
-		})
-	}},
-	"tokens that shrink": {"overlap", func(s *story) {
-		old := s.find(history.Got, 5).Token
-		s.change(func(e *history.Event) {
-			if e.Token == old {
-				e.Token = 1
-			}
-		})
-	}},
-	"given back while the work runs": {"order", func(s *story) {
-		give := s.find(history.Give, 3)
-		s.change(func(e *history.Event) {
-			if e.What == history.Rested && e.ID == give.ID {
-				e.T = give.T + time.Second
-			}
-		})
-	}},
-	"given back, and the work never returned": {"order", func(s *story) {
-		s.drop(history.Rested, 3)
-	}},
-	"a stale write": {"fence", func(s *story) {
-		s.tell(history.Event{T: s.now, Proc: history.Resource, What: history.Wrote, Name: "r", Token: s.find(history.Got, 2).Token, Value: "client-2"})
-	}},
-	"two write with one token": {"fence", func(s *story) {
-		e := s.find(history.Wrote, 4)
-		e.Value = "somebody else"
-		s.tell(e)
-	}},
-	"a lost unlock": {"unlock", func(s *story) {
-		gave := s.find(history.Gave, 15)
-		s.tell(history.Event{T: gave.T - 3*time.Millisecond, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
-	}},
-	"a wait that outlives its context": {"wait", func(s *story) {
-		s.tell(history.Event{T: time.Second, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
-		s.tell(history.Event{T: 2 * time.Second, Proc: "client-0", What: history.Cancel, Kind: history.Mutex, Name: "l", ID: 99})
-		s.tell(history.Event{T: 3*time.Second + 1, Proc: "client-0", What: history.Failed, Kind: history.Mutex, Name: "l", ID: 99})
-	}},
-	"a wait that never ends": {"wait", func(s *story) {
-		s.tell(history.Event{T: time.Second, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
-		s.tell(history.Event{T: 2 * time.Second, Proc: "client-0", What: history.Cancel, Kind: history.Mutex, Name: "l", ID: 99})
-	}},
-	"nobody after the nemesis": {"heal", func(s *story) {
-		stop := s.find(history.Stop, 0).T
-		s.cut(stop)
-		s.tell(history.Event{T: stop - time.Second, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
-		s.tell(history.Event{T: stop + 20*time.Second, Proc: "client-0", What: history.End})
-	}},
-	"an observer goes back": {"observe", func(s *story) {
-		for i, token := range []uint64{5, 0, 9, 0, 5} {
-			s.tell(history.Event{T: s.now + time.Duration(i), Proc: "observer", What: history.Saw, Name: "e", Token: token})
-		}
-	}},
-	"a session outlives its lease": {"expired", func(s *story) {
-		s.asks("client-0", "abc", s.now, s.now+3)
-		s.tell(history.Event{T: s.now + 2, Proc: history.Server, What: history.Deleted, Name: "p/inbox/abc"})
-	}},
-	"a key is left":       {"left", func(s *story) { s.tell(history.Event{T: s.now, Proc: history.Server, What: history.Left, Name: "k"}) }},
-	"a goroutine is left": {"left", func(s *story) { s.tell(history.Event{T: s.now, Proc: "client-0", What: history.Leak, Value: "f"}) }},
-	"nothing was done": {"vacuous", func(s *story) {
-		begin := s.find(history.Begin, 0).T
-		s.change(func(e *history.Event) {
-			if e.Proc == history.Nemesis {
-				e.T -= begin - time.Second
-			}
-		})
-	}},
-	"no time without a nemesis": {"vacuous", func(s *story) {
-		for at := 2 * time.Second; at < s.now; at += 3 * time.Second {
-			for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
-				s.tell(history.Event{T: at + time.Duration(i), Proc: history.Nemesis, What: w, Name: "cut again", Value: "client-2"})
-			}
-		}
-	}},
-	"the next nemesis comes too early": {"heal", func(s *story) {
-		stop := s.find(history.Stop, 0).T
-		s.tell(history.Event{T: stop - time.Second, Proc: "client-0", What: history.Call, Kind: history.Mutex, Name: "l", ID: 99})
-		s.tell(history.Event{T: stop + 3*time.Second, Proc: "client-0", What: history.Failed, Kind: history.Mutex, Name: "l", ID: 99})
-		for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
-			s.tell(history.Event{T: stop + time.Second + time.Duration(i), Proc: history.Nemesis, What: w, Name: "again", Value: "client-2"})
-		}
-	}},
-	"a nemesis without effect": {"vacuous", func(s *story) { s.drop(history.Effect, 0) }},
-}
-
-// TestPlants: each is convicted by its rule, and by others only if they must.
-func TestPlants(t *testing.T) {
-	also := map[string][]string{
-		"two believe at once": {"linear"},
-		"one token for two":   {"linear", "fence"},
-		"tokens that shrink":  {"linear", "fence"},
-	}
-	convicts := map[string]bool{}
-	for name, p := range plants {
-		t.Run(name, func(t *testing.T) {
-			s := plain()
-			p.plant(s)
-			rules := map[string]bool{}
-			for _, v := range check.All(history.Of(s.events...), check.Bounds{Liveness: true}) {
-				rules[v.Rule] = true
-			}
-			assert.True(t, rules[p.rule], "%s does not convict it, but %v", p.rule, rules)
-			delete(rules, p.rule)
-			for _, other := range also[name] {
-				assert.True(t, rules[other], other)
-				delete(rules, other)
-			}
-			assert.Empty(t, rules)
-		})
-		convicts[p.rule] = true
-		for _, other := range also[name] {
-			convicts[other] = true
-		}
-	}
-	for _, r := range check.Rules {
-		assert.True(t, convicts[r.Name], "no plant for %s", r.Name)
-	}
 }
 
 // TestPauseIsNoOverlap: a question that a pause cuts in two counts as old as it
@@ -213,7 +76,8 @@ func TestPauseIsNoOverlap(t *testing.T) {
 // is not objected to, and nobody waits for it.
 func TestSessionsAreAsked(t *testing.T) {
 	s := plain()
-	s.asks("client-0", "abc", 0, s.now)
+	s.asks("client-0", "abc", 0, 1, 2, 3, 4, 5, 6, 7, 8, s.now)
+	s.has(10)
 	s.tell(history.Event{T: s.now + 1, Proc: history.Server, What: history.Deleted, Name: "p/session/abc"})
 	s.tell(history.Event{T: time.Second, Proc: history.Server, What: history.Deleted, Name: "p/mutex/l/abc"})
 	s.tell(history.Event{T: time.Second, Proc: history.Server, What: history.Deleted, Name: "p/session/another"})
@@ -225,11 +89,130 @@ func TestSessionsAreAsked(t *testing.T) {
 func TestDeadInLine(t *testing.T) {
 	s := plain()
 	plants["a lost unlock"].plant(s)
-	gave := s.find(history.Gave, 15)
-	for i, w := range []history.What{history.Begin, history.Effect, history.Stop} {
-		s.tell(history.Event{T: gave.T - time.Second + time.Duration(i), Proc: history.Nemesis, What: w, Name: "kill", Value: "client-2"})
+	gave := s.find(history.Gave, 23)
+	s.nemesis("kill", "client-2", gave.T-time.Second, gave.T-time.Second+2)
+	require.NotContains(t, s.rules(check.Bounds{Liveness: true}), "unlock")
+}
+
+// TestLives: what a life did before it was killed is not what the next one does.
+// It gave up a wait a moment before, and another one is never heard of again.
+func TestLives(t *testing.T) {
+	s := plain()
+	for i, at := range []time.Duration{8 * sec, 10 * sec} {
+		s.tell(history.Event{T: at, Proc: "client-9", What: history.Born, Value: "77"})
+		s.tries("client-9", "w", uint64(10*i+1), at, history.Call)
+		s.tries("client-9", "w", uint64(10*i+2), at, history.Call)
+		s.tries("client-9", "w", uint64(10*i+1), at+sec, history.Cancel)
 	}
+	s.nemesis("kill", "client-9", 9*sec+1, 9*sec+2)
+	s.tell(history.Event{T: 11*sec + sec/2, Proc: "client-9", What: history.End})
+	// Nobody who lives waits for what is given back while it is dead and stays in line.
+	s.holds("client-1", "w", 3, 12*sec, 16*sec)
 	require.Empty(t, check.All(history.Of(s.events...), check.Bounds{Liveness: true}))
+}
+
+// TestSecondLifeOfAnObserver: one whose life is over need not see what comes.
+func TestSecondLifeOfAnObserver(t *testing.T) {
+	s := plain()
+	born(s, 5*sec, 8*sec)
+	looks(s, "client-9", "e")
+	s.nemesis("kill", "client-9", 8*sec+100, 9*sec)
+	s.tell(history.Event{T: 10 * sec, Proc: "client-9", What: history.Born, Value: "78"})
+	s.tell(history.Event{T: s.now, Proc: "client-9", What: history.End})
+	s.leads("e", 10, 20*sec)
+	require.Empty(t, s.rules(check.Bounds{Liveness: true}))
+	s.sees("client-9", "e", 11*sec, 9)
+	require.Equal(t, map[string]bool{"observe": true}, s.rules(check.Bounds{Liveness: true}))
+}
+
+// TestStuckWithoutNemesis: who has no nemesis to wait for has to come to speed too.
+func TestStuckWithoutNemesis(t *testing.T) {
+	for out := range time.Duration(2) {
+		s := &story{}
+		looks(s, "client-0", "e")
+		s.leads("e", 10, 9*sec)
+		stops(s, "e", 18*sec-1+out)
+		require.Equal(t, out == 1, s.rules(check.Bounds{})["observe"])
+	}
+}
+
+// TestErrorsAreCounted: the same text is one violation, and there are not more
+// than can be read.
+func TestErrorsAreCounted(t *testing.T) {
+	s := plain()
+	for i := range 25 {
+		for range 2 {
+			s.tell(history.Event{T: sec + time.Duration(i), Proc: "client-0", What: history.Lost, Err: fmt.Sprint(history.Unexpected, i)})
+		}
+	}
+	s.tell(history.Event{T: 3 * sec, Proc: "client-1", What: history.Lost, Err: history.Unexpected + "0"})
+	found := check.All(history.Of(s.events...), check.Bounds{})
+	require.Len(t, found, 20)
+	require.Equal(t, check.Violation{Rule: "errors", Name: "client-0", From: sec, To: 3 * sec, Text: "lost: unexpected: 0 (3 times)"}, found[0])
+}
+
+// TestHealWithoutEffect: a nemesis that was not felt is over all the same, and
+// before the last of them nothing is due without a quorum.
+func TestHealWithoutEffect(t *testing.T) {
+	s := plain()
+	plants["nobody after the nemesis"].plant(s)
+	s.drop(history.Effect, 0)
+	require.Equal(t, map[string]bool{"heal": true, "vacuous": true}, s.rules(check.Bounds{Liveness: true}))
+
+	s = plain()
+	s.nemesis("reset", "client-1", calmAt+12*sec, calmAt+12*sec+1)
+	wantsFrom(s, 1, calmAt-sec, calmAt+13*sec)
+	require.True(t, s.rules(check.Bounds{Liveness: true})["heal"])
+	require.Empty(t, s.rules(check.Bounds{}))
+	s.nemesis("leader killed", "server 1", calmAt, 0)
+	require.False(t, s.rules(check.Bounds{Liveness: true})["heal"], "it is at work still")
+
+	s = plain()
+	s.does("client-0", "m", sec/10, history.Call)
+	s.does("client-0", "m", s.find(history.Begin, 0).T, history.Failed)
+	s.nemesis("leader killed", "server 1", 30*sec, 0)
+	require.Empty(t, s.rules(check.Bounds{Liveness: true}), "no nemesis was over before the first one")
+
+	s = plain() // it ends soon after its last nemesis
+	s.nemesis("reset", "client-1", s.now-2*sec, s.now-sec)
+	s.does("client-0", "m", s.now-3*sec, history.Call)
+	require.Equal(t, map[string]bool{"heal": true}, s.rules(check.Bounds{Liveness: true}))
+	require.Empty(t, s.rules(check.Bounds{}))
+}
+
+// TestNoNemesis: a run that has a history of nemeses, and none in it, proves
+// nothing; what has none is no run.
+func TestNoNemesis(t *testing.T) {
+	dir := t.TempDir()
+	w, err := history.Create(dir, "client-0")
+	require.NoError(t, err)
+	w.Tell(history.Event{What: history.End})
+	require.NoError(t, w.Close())
+	judged := func() (text []string) {
+		h, err := history.Load(dir)
+		require.NoError(t, err)
+		for _, v := range check.All(h, check.Bounds{}) {
+			text = append(text, v.Text)
+		}
+		return text
+	}
+	require.Empty(t, judged())
+	w, err = history.Create(dir, history.Nemesis)
+	require.NoError(t, err)
+	require.Equal(t, []string{"no nemesis was at work"}, judged())
+	w.Tell(history.Event{What: history.Begin, Name: "cut"})
+	w.Tell(history.Event{What: history.Effect, Name: "cut"})
+	require.NoError(t, w.Close())
+	require.Equal(t, []string{"0 places got before the first nemesis, fewer than 10"}, judged())
+	for _, other := range []string{history.Server, history.Resource} {
+		w, err = history.Create(dir, other)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+	}
+	require.Equal(t, []string{
+		"0 keys that the servers had, fewer than 10", "0 places got before the first nemesis, fewer than 10",
+		"0 writes that the resource took, fewer than 10",
+	}, judged())
 }
 
 // TestPicture: porcupine's page is written, for a good and for a bad one.
@@ -244,46 +227,4 @@ func TestPicture(t *testing.T) {
 		require.Contains(t, string(page), "cut on client-1")
 	}
 	require.Error(t, check.Picture(history.Of(s.events...), history.Mutex, "another", "unused.html"))
-}
-
-// find returns the n-th event of a kind.
-func (s *story) find(w history.What, n int) history.Event {
-	for _, e := range s.events {
-		if e.What == w {
-			if n == 0 {
-				return e
-			}
-			n--
-		}
-	}
-	panic("no such event")
-}
-
-func (s *story) change(f func(*history.Event)) {
-	for i := range s.events {
-		f(&s.events[i])
-	}
-}
-
-func (s *story) drop(w history.What, n int) {
-	for i, e := range s.events {
-		if e.What == w {
-			if n == 0 {
-				s.events = append(s.events[:i:i], s.events[i+1:]...)
-				return
-			}
-			n--
-		}
-	}
-}
-
-// cut ends the story.
-func (s *story) cut(at time.Duration) {
-	var kept []history.Event
-	for _, e := range s.events {
-		if e.T <= at {
-			kept = append(kept, e)
-		}
-	}
-	s.events = kept
 }

@@ -19,15 +19,19 @@
 //	fence       the resource takes no smaller token after a larger one, and one holder's each (I3)
 //	unlock      what is given back goes to one who waits, in time
 //	wait        every wait ends when its context does, in time (I9)
-//	heal        what can be held is held again in time when a nemesis is over (I4)
-//	observe     no observer is shown an earlier leader after a later one
+//	heal        what is wanted is held again in time when a nemesis is over, and stays so (I4)
+//	observe     no observer is shown an earlier leader after a later one, or a stale one in a calm
 //	expired     no session believes in itself when the server was seen to have ended it
 //	left        no leased key and no goroutine is left (I5, I6)
+//	lives       a process that was not killed ends in order
+//	errors      no client was told what nobody expects
 //	linear      the lock is linearizable, says porcupine
-//	vacuous     enough was done before the first nemesis, and each one had an effect
+//	vacuous     enough was done before the first nemesis and after the last, of all that is judged,
+//	            and each nemesis had an effect
 //
 // unlock and heal speak of progress: they hold when a quorum of the servers is kept,
-// which is the run's mode to say ([Bounds.Liveness]).
+// which is the run's mode to say ([Bounds.Liveness]). If it is not, heal is asked for
+// after the last nemesis only.
 //
 // # What a pause may do
 //

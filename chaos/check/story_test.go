@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/quorate/quorate/chaos/check"
 	"github.com/quorate/quorate/chaos/history"
 )
 
@@ -65,6 +66,23 @@ func (s *story) asks(proc, session string, at ...time.Duration) {
 	}
 }
 
+// believes has a session be told yes so long after the server has ended it.
+func (s *story) believes(after time.Duration) {
+	const ended = 5 * time.Second
+	s.has(10)
+	s.asks("client-0", "abc", 1, 2, 3, 4, 5, 6, 7, 8, 9, ended+after)
+	for i, key := range []string{"p/mutex/abc", "p/inbox/abc", "p/session/abc"} {
+		s.tell(history.Event{T: ended - 1 + time.Duration(i), Proc: history.Server, What: history.Deleted, Name: key})
+	}
+}
+
+// has has the servers have so many keys.
+func (s *story) has(n int) {
+	for range n {
+		s.tell(history.Event{T: time.Second, Proc: history.Server, What: history.Put, Name: "k"})
+	}
+}
+
 // drawStory draws one of some turns at least.
 func drawStory(t *rapid.T, least int) *story {
 	s := &story{now: time.Second}
@@ -79,8 +97,11 @@ func drawStory(t *rapid.T, least int) *story {
 }
 
 // plain is a story that does not depend on chance: twelve turns of three
-// clients, a nemesis, and four turns after it.
-func plain() *story {
+// clients, a nemesis, and twelve turns long after it.
+func plain() *story { return tale(12, 12) }
+
+// tale is one of so many turns before and after its nemesis.
+func tale(before, after int) *story {
 	s := &story{now: time.Second}
 	id := uint64(0)
 	turns := func(n int) {
@@ -89,18 +110,101 @@ func plain() *story {
 			s.turn(fmt.Sprint("client-", id%3), id, 5*time.Millisecond, 3, false)
 		}
 	}
-	turns(12)
+	turns(before)
 	s.now += time.Second
-	nemesis := history.Event{T: s.now, Proc: history.Nemesis, What: history.Begin, Name: "cut", Value: "client-1"}
-	s.tell(nemesis)
-	nemesis.What, nemesis.T = history.Effect, s.now+time.Second
-	s.tell(nemesis)
-	s.now += 5 * time.Second
-	nemesis.What, nemesis.T = history.Stop, s.now
-	s.tell(nemesis)
-	s.now += 6 * time.Second
-	turns(4)
+	s.nemesis("cut", "client-1", s.now, s.now+5*time.Second)
+	s.now += 25 * time.Second
+	turns(after)
 	s.now += 20 * time.Second
 	s.tell(history.Event{T: s.now, Proc: "client-0", What: history.End})
 	return s
+}
+
+// nemesis has one at work, with an effect; one without an end never ends.
+func (s *story) nemesis(name, on string, from, to time.Duration) {
+	e := history.Event{T: from, Proc: history.Nemesis, What: history.Begin, Name: name, Value: on}
+	s.tell(e)
+	e.What = history.Effect
+	s.tell(e)
+	if to > 0 {
+		e.T, e.What = to, history.Stop
+		s.tell(e)
+	}
+}
+
+// does tells of a try with one lock of another name, its number the name's.
+func (s *story) does(proc, name string, t time.Duration, what history.What) *history.Event {
+	return s.tries(proc, name, uint64(len(name)*1000+len(proc)), t, what)
+}
+
+// tries tells of one try.
+func (s *story) tries(proc, name string, id uint64, t time.Duration, what history.What) *history.Event {
+	s.tell(history.Event{T: t, Proc: proc, What: what, Kind: history.Mutex, Name: name, ID: id})
+	e := &s.events[len(s.events)-1]
+	if what == history.Got {
+		s.token++
+		e.Token = s.token
+	}
+	return e
+}
+
+// holds has a process hold a lock that nobody has called for.
+func (s *story) holds(proc, name string, id uint64, from, to time.Duration) {
+	s.tries(proc, name, id, from, history.Got)
+	s.tries(proc, name, id, from, history.Checked)
+	s.tries(proc, name, id, to, history.Checked)
+	s.tries(proc, name, id, to, history.Give)
+	s.tries(proc, name, id, to, history.Gave)
+}
+
+// sees has an observer be shown these tokens, a nanosecond apart.
+func (s *story) sees(proc, name string, t time.Duration, tokens ...uint64) {
+	for i, token := range tokens {
+		s.tell(history.Event{T: t + time.Duration(i), Proc: proc, What: history.Saw, Name: name, Token: token})
+	}
+}
+
+// leads has somebody lead, who says nothing more.
+func (s *story) leads(name string, token uint64, t time.Duration) {
+	s.tell(history.Event{T: t, Proc: "client-1", What: history.Got, Kind: history.Election, Name: name, ID: 5000 + token, Token: token})
+}
+
+// find returns the n-th event of a kind.
+func (s *story) find(w history.What, n int) history.Event {
+	for _, e := range s.events {
+		if e.What == w {
+			if n == 0 {
+				return e
+			}
+			n--
+		}
+	}
+	panic("no such event")
+}
+
+func (s *story) change(f func(*history.Event)) {
+	for i := range s.events {
+		f(&s.events[i])
+	}
+}
+
+func (s *story) drop(w history.What, n int) {
+	for i, e := range s.events {
+		if e.What == w {
+			if n == 0 {
+				s.events = append(s.events[:i:i], s.events[i+1:]...)
+				return
+			}
+			n--
+		}
+	}
+}
+
+// rules are those that convict it.
+func (s *story) rules(b check.Bounds) map[string]bool {
+	rules := map[string]bool{}
+	for _, v := range check.All(history.Of(s.events...), b) {
+		rules[v.Rule] = true
+	}
+	return rules
 }

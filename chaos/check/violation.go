@@ -30,9 +30,9 @@ func (v Violation) String() string {
 type Bounds struct {
 	Wait     time.Duration // from the end of a context to that of its wait: 1 s
 	HandOver time.Duration // from giving back until the next one has it: 1 s
-	Heal     time.Duration // from the end of a nemesis until each place is held: 10 s
+	Heal     time.Duration // after a nemesis, so long may a place that is wanted be held by nobody: 10 s
 	Lease    time.Duration // for so long the place of a dead process stays at most: 5 s
-	Got      int           // places got before the first nemesis, and hand-overs that must be judged: 10
+	Got      int           // of all that is judged there must be so much at least: 10
 	// Liveness says that the nemeses kept a quorum and that progress is due.
 	Liveness bool
 }
@@ -67,10 +67,12 @@ var Rules = []Rule{
 	{Name: "fence", check: fence},
 	{Name: "unlock", check: unlock, liveness: true},
 	{Name: "wait", check: waits},
-	{Name: "heal", check: heal, liveness: true},
+	{Name: "heal", check: heal},
 	{Name: "observe", check: observe},
 	{Name: "expired", check: expired},
 	{Name: "left", check: left},
+	{Name: "lives", check: lives},
+	{Name: "errors", check: errorsTold},
 	{Name: "linear", check: linear},
 	{Name: "vacuous", check: vacuous},
 }
@@ -83,15 +85,17 @@ type run struct {
 	asked   []*history.Place // of sessions
 	names   map[[2]string][]*history.Place
 	windows []*history.Window
-	passed  int                      // hand-overs that the unlock rule has judged
-	ended   map[string]time.Duration // each process's last event
+	lives   history.Lives
+	lost    []time.Duration // sessions
+	passed  []time.Duration // hand-overs that the unlock rule has judged
+	start   time.Duration
 	end     time.Duration
 }
 
 // All judges a history by all rules that its mode has. What it finds is in
 // their order, and of each in that of time.
 func All(h *history.History, b Bounds) []Violation {
-	r := &run{History: h, Bounds: b.withDefaults(), windows: h.Windows(), ended: map[string]time.Duration{}}
+	r := &run{History: h, Bounds: b.withDefaults(), windows: h.Windows(), lives: h.Lives()}
 	for _, p := range h.Places() {
 		if p.Kind == history.Session {
 			r.asked = append(r.asked, p)
@@ -101,8 +105,12 @@ func All(h *history.History, b Bounds) []Violation {
 	}
 	r.names = history.Names(r.places)
 	for _, e := range h.Events {
-		r.ended[e.Proc] = max(r.ended[e.Proc], e.T)
-		r.end = max(r.end, e.T)
+		if e.What == history.State && e.Value == "lost" {
+			r.lost = append(r.lost, e.T)
+		}
+	}
+	if n := len(h.Events); n > 0 {
+		r.start, r.end = h.Events[0].T, h.Events[n-1].T
 	}
 	var all []Violation
 	for _, rule := range Rules {
@@ -124,13 +132,3 @@ func All(h *history.History, b Bounds) []Violation {
 func title(p *history.Place) string { return p.Kind + " " + p.Name }
 
 func who(p *history.Place) string { return fmt.Sprintf("%s with token %d", p.Proc, p.Token) }
-
-// hit says whether some nemesis was at work between two times.
-func (r *run) hit(from, to time.Duration) bool {
-	for _, w := range r.windows {
-		if w.From <= to && (w.To == 0 || w.To >= from) {
-			return true
-		}
-	}
-	return false
-}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // About says what a run was. It stands beside its histories.
@@ -22,6 +23,11 @@ type About struct {
 	Servers  string `json:"servers"` // kind and version
 	Machine  string `json:"machine"`
 	Again    string `json:"again"` // the command that does the same once more
+
+	// What it was judged by and what was found then. Times are in nanoseconds.
+	Heal  time.Duration `json:"heal"`  // as in check.Bounds; 0 is the default there
+	Lease time.Duration `json:"lease"` // the same
+	Found []string      `json:"found"` // violations, as text
 }
 
 const aboutFile = "run.json"

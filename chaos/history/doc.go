@@ -28,7 +28,8 @@
 //
 // # Processes
 //
-// Clients write what they asked and were told. Three names are special: nemesis
+// Clients write what they asked and were told, and when they began: one that was
+// killed comes back under its name, with another life. Three names are special: nemesis
 // tells what was done to whom and from when to when; resource tells which writes
 // the guarded resource took, in its order; server tells what a watch over a clean
 // link saw in the store.

@@ -26,7 +26,9 @@ const (
 const (
 	Saw   What = "saw"   // an observer was shown Token and Value; none is nobody
 	State What = "state" // the session's state is now Value
+	Ended What = "ended" // the observer of Name has ended: Err
 	Leak  What = "leak"  // a goroutine is left at the end: Value
+	Born  What = "born"  // the process has begun, under the number Value: the first event of each life
 	End   What = "end"   // the process has ended in order
 )
 
@@ -41,6 +43,9 @@ const (
 	Deleted What = "deleted" // it has it no more
 	Left    What = "left"    // key Name is there after everybody has closed
 )
+
+// Unexpected is what Err begins with when an error is none of those that may be.
+const Unexpected = "unexpected: "
 
 // The special processes.
 const (

@@ -5,6 +5,7 @@ package history
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,11 @@ import (
 // that have the same time keep their order.
 type History struct {
 	Events []Event
+	procs  map[string]bool // that have a history, if an empty one
 }
+
+// Has says whether a process has a history, be it without an event.
+func (h *History) Has(proc string) bool { return h.procs[proc] }
 
 // Load reads all histories of a folder.
 func Load(dir string) (*History, error) {
@@ -30,13 +35,15 @@ func Load(dir string) (*History, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no history in %s", dir)
 	}
-	h := &History{}
+	h := &History{procs: map[string]bool{}}
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, err
 		}
-		err = h.read(f, strings.TrimSuffix(filepath.Base(file), suffix))
+		proc := strings.TrimSuffix(filepath.Base(file), suffix)
+		h.procs[proc] = true
+		err = h.read(f, proc)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -47,13 +54,16 @@ func Load(dir string) (*History, error) {
 
 // Of returns the history that these events are, in any order.
 func Of(events ...Event) *History {
-	h := &History{Events: slices.Clone(events)}
+	h := &History{Events: slices.Clone(events), procs: map[string]bool{}}
+	for _, e := range events {
+		h.procs[e.Proc] = true
+	}
 	h.sort()
 	return h
 }
 
 func (h *History) sort() {
-	slices.SortStableFunc(h.Events, func(a, b Event) int { return int(a.T - b.T) })
+	slices.SortStableFunc(h.Events, func(a, b Event) int { return cmp.Compare(a.T, b.T) })
 }
 
 // read reads one process's history. The last line of a process that was killed

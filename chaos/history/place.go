@@ -14,6 +14,7 @@ import (
 type Place struct {
 	Kind, Name, Proc string
 	ID, Token        uint64
+	Life             *Life // in which it was tried
 
 	Called   time.Duration
 	Canceled time.Duration // the wait's context ended
@@ -46,6 +47,7 @@ func (h *History) Places() []*Place {
 	}
 	byID := map[key]*Place{}
 	var all []*Place
+	lives := h.Lives()
 	for _, e := range h.Events {
 		if e.ID == 0 {
 			continue
@@ -53,7 +55,7 @@ func (h *History) Places() []*Place {
 		k := key{e.Proc, e.ID}
 		p := byID[k]
 		if p == nil {
-			p = &Place{Proc: e.Proc, ID: e.ID}
+			p = &Place{Proc: e.Proc, ID: e.ID, Life: lives.Of(e)}
 			byID[k] = p
 			all = append(all, p)
 		}

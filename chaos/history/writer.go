@@ -4,8 +4,11 @@
 package history
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -36,14 +39,30 @@ type Writer struct {
 // Create begins the history of a process in a folder. A process that comes
 // back under the same name goes on with it.
 func Create(dir, proc string) (*Writer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, proc+suffix), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, proc+suffix), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", proc, err)
+	}
+	if err := cutBack(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("history of %s: %w", proc, err), f.Close())
 	}
 	w := &Writer{proc: proc, file: f}
 	// Tries of earlier lives have smaller numbers.
 	w.ids.Store(uint64(now()))
 	return w, nil
+}
+
+// cutBack drops what stands behind the last end of a line: an earlier life has
+// not written it to its end, and what follows would be no line either.
+func cutBack(f *os.File) error {
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	if whole := bytes.LastIndexByte(text, '\n') + 1; whole < len(text) {
+		return f.Truncate(int64(whole))
+	}
+	return nil
 }
 
 // Tell writes an event that happens now.

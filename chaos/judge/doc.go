@@ -7,10 +7,12 @@
 //
 // DIR is a folder of histories, as package chaos/history writes them. Each
 // violation is one line, with its times in seconds since the first event; the
-// last line counts. A run.json among them tells what the run was, and whether
-// progress is due, which -liveness says of any. With -picture the command also
-// draws the run, as one HTML page, and
-// with -porcupine what porcupine makes of each name that has a violation.
+// last line counts. A run.json among them tells what the run was, by what bounds it
+// was judged, and whether progress is due, which -liveness says of any. What the run
+// has found by other means than the histories, such as how its clients ended, stands
+// there too and is printed behind the rest. With -picture the command also draws the
+// run, as one HTML page, and with -porcupine what porcupine makes of each name that
+// has a violation.
 //
 // It ends with 0 if there is no violation, with 1 if there is one, and with 2 if
 // it could not judge, or could not write what it was asked to write. (go run

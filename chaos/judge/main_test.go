@@ -142,17 +142,60 @@ func TestHelp(t *testing.T) {
 // TestAbout: a run that says what it was is judged and drawn as that.
 func TestAbout(t *testing.T) {
 	dir := write(t, "l", true)
-	require.NoError(t, history.About{Backend: "etcd", Seed: 4711, Liveness: true, Again: "go test again"}.Store(dir))
+	require.NoError(t, history.About{
+		Backend: "etcd", Seed: 4711, Liveness: true, Again: "go test again",
+		Found: []string{"run: client-1: it has not ended in order (1s to 1s)", "overlap: mutex l: of another time (1s to 2s)"},
+	}.Store(dir))
 	file := filepath.Join(t.TempDir(), "run.html")
-	status, _, stderr := run("-picture", file, dir)
+	status, stdout, stderr := run("-picture", file, dir)
 	require.Equal(t, bad, status, stderr)
+	require.Contains(t, stdout, "run: client-1: it has not ended in order (1s to 1s), as the run has found\n3 violations in", "no history shows it")
+	require.NotContains(t, stdout, "of another time", "this is judged anew")
 	page, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(page), "go test again")
 	require.Contains(t, string(page), "4711")
 
+	good := write(t, "l", false)
+	require.NoError(t, history.About{Found: []string{"usage: clients: a client has used 999 MB (0s to 1s)"}}.Store(good))
+	status, stdout, _ = run(good)
+	require.Equal(t, bad, status, stdout)
+	require.Contains(t, stdout, "999 MB")
+
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "run.json"), []byte("{"), 0o600))
 	status, _, stderr = run(dir)
 	require.Equal(t, failed, status)
 	require.NotEmpty(t, stderr)
+}
+
+// TestBounds: a run is judged by the bounds that it had. Nobody has the lock for
+// six seconds after the nemesis, and one waits for it.
+func TestBounds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	n, err := history.Create(dir, history.Nemesis)
+	require.NoError(t, err)
+	a, err := history.Create(dir, "a")
+	require.NoError(t, err)
+	const boot = time.Hour
+	place := history.Event{Kind: history.Mutex, Name: "l", ID: 1, Token: 1}
+	tell := func(w *history.Writer, at time.Duration, what history.What, e history.Event) {
+		e.What = what
+		w.TellAt(boot+at, e)
+	}
+	tell(n, time.Second, history.Begin, history.Event{Name: "kill", Value: "b"})
+	tell(n, time.Second, history.Effect, history.Event{Name: "kill", Value: "dead"})
+	tell(n, 2*time.Second, history.Stop, history.Event{Name: "kill", Value: "b"})
+	tell(a, time.Second, history.Call, place)
+	tell(a, 8*time.Second, history.Got, place)
+	tell(a, 8*time.Second, history.Checked, place)
+	tell(a, 9*time.Second, history.Checked, place)
+	require.NoError(t, n.Close())
+	require.NoError(t, a.Close())
+	for heal, slow := range map[time.Duration]bool{0: false, 5 * time.Second: true} {
+		require.NoError(t, history.About{Liveness: true, Heal: heal}.Store(dir))
+		_, stdout, stderr := run(dir)
+		require.Empty(t, stderr)
+		require.Equal(t, slow, strings.Contains(stdout, "heal: mutex l"), "%v: %s", heal, stdout)
+	}
 }

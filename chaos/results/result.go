@@ -135,7 +135,7 @@ func Of(h *history.History, found []check.Violation, head Head) *Result {
 		}
 	}
 	for i, w := range windows {
-		next := time.Duration(1<<63 - 1)
+		next := h.Events[len(h.Events)-1].T + 1
 		if i+1 < len(windows) {
 			next = windows[i+1].From
 		}
@@ -154,18 +154,22 @@ func Of(h *history.History, found []check.Violation, head Head) *Result {
 	return r
 }
 
-// heal is how long it took until the last of the names was held again that were
-// before something else went wrong. Nobody may want the others.
+// heal is how long it took until the last of the names was held again, before
+// something else went wrong or the history ended. One that was not, although somebody
+// wanted it when that came, has taken until then at least. Nobody may want the others.
 func heal(places []*history.Place, over, next time.Duration) (longest time.Duration) {
 	if over == 0 {
 		return 0
 	}
 	first := map[[2]string]time.Duration{}
 	for _, p := range places {
-		if !p.Got || p.First == 0 || p.Last < over || p.First >= next {
-			continue
+		name, took := [2]string{p.Kind, p.Name}, max(next-over, 0)
+		switch {
+		case p.Got && p.First > 0 && p.Last >= over && p.First < next:
+			took = max(p.First-over, 0)
+		case p.Called == 0 || p.Called >= next || p.Ended > 0 && p.Ended < next || p.Canceled > 0 && p.Canceled < next:
+			continue // it does not want it then
 		}
-		name, took := [2]string{p.Kind, p.Name}, max(p.First-over, 0)
 		if t, ok := first[name]; !ok || took < t {
 			first[name] = took
 		}

@@ -38,7 +38,7 @@ func told() *history.History {
 		place(11, history.Call, 2), place(15, history.Failed, 2), // in the time of kill, that is until the next
 		asks(1, history.Call), asks(16, history.Checked), asks(17, history.Checked),
 		n(20, history.Begin, "cut"), n(21, history.Stop, "cut"),
-		place(19, history.Call, 3), place(25, history.Got, 3),
+		place(20, history.Call, 3), place(25, history.Got, 3),
 		history.Event{T: at(26), Proc: "client-1", What: history.Saw, Name: "e", Token: 1},
 	)
 }
@@ -77,6 +77,13 @@ func TestHeal(t *testing.T) {
 	r := results.Of(history.Of(events...), nil, results.Head{})
 	require.Equal(t, 7999*time.Millisecond, r.Nemeses["kill"].Heal)
 	require.Equal(t, 4*time.Second, r.Nemeses["cut"].Heal)
+
+	// Who waits in vain makes it as long as there was time.
+	wants := history.Event{T: 22 * time.Second, Proc: "client-2", What: history.Call, Kind: history.Mutex, Name: "never", ID: 1}
+	ends := history.Event{T: 51 * time.Second, Proc: "client-2", What: history.End}
+	r = results.Of(history.Of(append(events, wants, ends)...), nil, results.Head{})
+	require.Equal(t, 7999*time.Millisecond, r.Nemeses["kill"].Heal, "nobody wanted it then")
+	require.InDelta(t, 30*time.Second, r.Nemeses["cut"].Heal, 1)
 }
 
 // TestStored: a stored result is read as it was.
