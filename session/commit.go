@@ -263,8 +263,8 @@ func (inc *Incarnation) awaitSettled(ctx context.Context) error {
 }
 
 // Verify is for a caller whose Commit conflicted although none of its own
-// conditions can have failed: it makes sure that the session key is there and
-// takes its revision as the fence, or declares the session lost.
+// conditions can have failed: it makes sure that the session key is there, and
+// has a new fence if somebody else has written it, or declares the session lost.
 func (inc *Incarnation) Verify(ctx context.Context) error {
 	view, err := inc.read(ctx, inc.key)
 	if err != nil {
@@ -275,10 +275,11 @@ func (inc *Incarnation) Verify(ctx context.Context) error {
 		inc.end(errKeyGone)
 		return context.Cause(inc.life)
 	}
-	inc.mu.Lock()
-	if inc.settling == nil && kv.Mod > inc.fence {
-		inc.fence = kv.Mod
+	// Taking its Mod over would revive what was sent under it: an adapter may have
+	// rewritten the key, so that the old fence stands for the new Mod.
+	if fence := inc.currentFence(); kv.Mod != fence {
+		inc.settle(fence)
+		return inc.awaitSettled(ctx)
 	}
-	inc.mu.Unlock()
 	return nil
 }

@@ -22,7 +22,8 @@
 //     while the caller's context is alive, as behind a proxy with a deadline
 //     of its own; a success would then be reported as a conflict. Here it is
 //     ErrUnknown.
-//   - Renew is one message and its answer, each time on the next member. So
+//   - Renew is one message and its answer, each time on the next member, and then a
+//     read of nothing, which proves that a leader had answered. So
 //     renewals with a deadline of their own leave a member that hangs.
 //   - All watches of a Store share one gRPC stream on the client's connections,
 //     with one goroutine that proves the stream: see below.
@@ -63,7 +64,9 @@
 // the keys there, all behind the LeaseID that Grant has returned: reads show that
 // one, and conditions hold that held before the move. Until it has moved them,
 // Renew fails, so that nobody trusts the lease for longer than the old leader does.
-// etcdctl shows the lease that the keys hang on now.
+// etcdctl shows the lease that the keys hang on now. Keys that others put on the
+// lease, or that a bare client does, may be left behind: put them on leases of
+// their own.
 //
 // # Least privilege
 //

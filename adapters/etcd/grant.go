@@ -5,9 +5,11 @@ package etcd
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/quorate/quorate/adapters"
 )
@@ -19,31 +21,37 @@ type grant struct {
 	id      int64 // that of the first one, by which the owner knows it
 	seconds int64
 
-	turn chan struct{} // holds a value while somebody moves the keys
+	turn chan struct{} // holds a value while somebody moves the keys or revokes
+	over bool          // revoked; guarded by turn
+	each time.Duration // how long a call of the next move may take; guarded by turn
 
-	// What follows is guarded by grants.mu, and changed by who has the turn.
-	cur  int64  // the lease that the keys hang on
-	term uint64 // of a leader that had been elected when it was asked for
-	next int64  // the lease that they are on their way to; 0 if they are not
-	then uint64 // the term of next
-	old  []int64
+	// What follows is guarded by granted.mu, and changed by who has the turn.
+	cur, prev int64  // the lease that the keys hang on, and the one before it
+	term      uint64 // of a leader that had been elected before cur was asked for
+	ask       int64  // the lease that was asked for, and perhaps granted
+	next      int64  // the same once it is there: the keys are on their way to it
+	then      uint64 // the term of ask and next
+	moves     int
+	seen      time.Time // when the owner asked last
 	// Keys whose move was sent and not answered, as they were before it.
 	sent map[string]before
 }
 
 // before is a key before its move.
-type before struct{ mod, version int64 }
+type before struct{ created, mod, version int64 }
 
-// An alias is the newest Mod of a key that was only moved since it had others.
+// An alias tells that a key was only moved, if that is all that was done to it
+// since it had the Mod since.
 type alias struct {
-	of  []int64
-	now int64
+	since, now int64
+	of         *grant
+	move       int // the last one
 }
 
 // granted are all leases that a Store has granted and that have not ended.
 type granted struct {
 	mu    sync.RWMutex
-	by    map[int64]*grant // by each lease that is or was behind it
+	by    map[int64]*grant // by each lease that keys may hang on, and by id
 	alias map[string]alias // of keys that were moved
 	steps atomic.Uint64    // counts what moves have changed
 	busy  atomic.Int32     // how many have keys that are on their way
@@ -67,10 +75,30 @@ func (gs *granted) add(id, seconds int64, term uint64) {
 	if gs.by == nil {
 		gs.by, gs.alias = make(map[int64]*grant), make(map[string]alias)
 	}
-	gs.by[id] = &grant{id: id, seconds: seconds, turn: make(chan struct{}, 1), cur: id, term: term, sent: make(map[string]before)}
+	// Owners that are lost may leave without a word.
+	for _, g := range gs.by {
+		if time.Since(g.seen) > 10*time.Duration(g.seconds)*time.Second {
+			gs.drop(g)
+		}
+	}
+	gs.by[id] = &grant{
+		id: id, seconds: seconds, turn: make(chan struct{}, 1), cur: id, term: term,
+		seen: time.Now(), sent: make(map[string]before),
+	}
 }
 
-// of returns the grant that a lease belongs to, or nil for a lease of others.
+// asked returns the grant that its owner asks to renew by id, or nil for a lease
+// of others.
+func (gs *granted) asked(id int64) *grant {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	g := gs.by[id]
+	if g != nil {
+		g.seen = time.Now()
+	}
+	return g
+}
+
 func (gs *granted) of(id int64) *grant {
 	gs.mu.RLock()
 	defer gs.mu.RUnlock()
@@ -81,15 +109,20 @@ func (gs *granted) of(id int64) *grant {
 func (gs *granted) forget(id int64) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	g := gs.by[id]
-	if g == nil {
-		return
+	if g := gs.by[id]; g != nil {
+		gs.drop(g)
 	}
-	for _, behind := range append(slices.Clone(g.old), g.id, g.cur, g.next) {
-		delete(gs.by, behind)
+}
+
+// drop needs gs.mu.
+func (gs *granted) drop(g *grant) {
+	for _, id := range []int64{g.id, g.cur, g.prev, g.next} {
+		delete(gs.by, id)
 	}
-	if len(gs.by) == 0 {
-		clear(gs.alias) // whose owners have gone
+	for key, a := range gs.alias {
+		if a.of == g {
+			delete(gs.alias, key)
+		}
 	}
 	gs.step()
 }
@@ -110,18 +143,10 @@ func (gs *granted) actual(id int64) int64 {
 }
 
 // behind returns the leases to revoke, those with keys first.
-func (gs *granted) behind(id int64) []int64 {
+func (gs *granted) behind(g *grant) []int64 {
 	gs.mu.RLock()
 	defer gs.mu.RUnlock()
-	g := gs.by[id]
-	if g == nil {
-		return []int64{id}
-	}
-	all := append([]int64{g.cur}, g.old...)
-	if g.next != 0 {
-		all = append([]int64{g.next}, all...)
-	}
-	return all
+	return slices.DeleteFunc([]int64{g.next, g.ask, g.cur, g.prev}, func(id int64) bool { return id == 0 })
 }
 
 // known returns the lease that its owner knows.
@@ -136,7 +161,8 @@ func (gs *granted) known(id int64) int64 {
 func (gs *granted) mod(key string, mod int64) int64 {
 	gs.mu.RLock()
 	defer gs.mu.RUnlock()
-	if a, ok := gs.alias[key]; ok && slices.Contains(a.of, mod) {
+	// All that it had since then it had by moves.
+	if a, ok := gs.alias[key]; ok && a.since <= mod && mod < a.now {
 		return a.now
 	}
 	return mod
@@ -149,21 +175,15 @@ func (gs *granted) moved(g *grant, key string, from, to int64) {
 	delete(g.sent, key)
 	a := gs.alias[key]
 	if a.now != from {
-		a = alias{}
+		a.since = from
 	}
-	// A key that moves again and again is one whose owner may know any of its
-	// Mods; those of the last few leaders will do.
-	const most = 8
-	if a.of = append(a.of, from); len(a.of) > most {
-		a.of = a.of[1:]
-	}
-	a.now = to
+	a.now, a.of, a.move = to, g, g.moves
 	gs.alias[key] = a
 	gs.step()
 }
 
 // inTheWay returns the grants without whose moves it cannot be told whether the
-// conditions of tx hold.
+// conditions of tx hold, or what its writes would hide.
 func (gs *granted) inTheWay(tx adapters.Tx) (all []*grant) {
 	if gs.busy.Load() == 0 {
 		return nil
@@ -174,14 +194,23 @@ func (gs *granted) inTheWay(tx adapters.Tx) (all []*grant) {
 		if g.next == 0 || id != g.id {
 			continue
 		}
+		sent := func(key string) bool { _, ok := g.sent[key]; return ok }
 		if slices.ContainsFunc(tx.If, func(c adapters.Cond) bool {
-			_, sent := g.sent[c.Key]
-			return sent || c.Kind == adapters.CondHeldBy && parseLease(c.Lease) == g.id
-		}) {
+			return sent(c.Key) || c.Kind == adapters.CondHeldBy && parseLease(c.Lease) == g.id
+		}) || slices.ContainsFunc(tx.Then, func(op adapters.Op) bool { return sent(op.Key) }) {
 			all = append(all, g)
 		}
 	}
 	return all
+}
+
+// names says whether tx is about keys of the grant's lease by its own word.
+func (g *grant) names(tx adapters.Tx) bool {
+	return slices.ContainsFunc(tx.If, func(c adapters.Cond) bool {
+		return c.Kind == adapters.CondHeldBy && parseLease(c.Lease) == g.id
+	}) || slices.ContainsFunc(tx.Then, func(op adapters.Op) bool {
+		return op.Kind == adapters.OpPutLeased && parseLease(op.Lease) == g.id
+	})
 }
 
 // take takes the turn, or returns why ctx ended.
@@ -195,3 +224,6 @@ func (g *grant) take(ctx context.Context) error {
 }
 
 func (g *grant) give() { <-g.turn }
+
+// newID draws the number of a lease, as etcd would.
+func newID() int64 { return 1 + rand.Int64N(1<<63-1) }

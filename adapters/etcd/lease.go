@@ -73,12 +73,15 @@ func (s *Store) Renew(ctx context.Context, id adapters.LeaseID) (time.Duration, 
 // extend renews what is behind a lease, and sees to it that no earlier leader of
 // etcd can end it.
 func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error) {
-	g := s.grants.of(id)
+	g := s.grants.asked(id)
 	if g == nil {
-		seconds, _, err = s.confirmed(ctx, id)
+		seconds, _, err = s.confirmed(ctx, id, 0)
 		return seconds, err
 	}
-	if s.outdated(g) {
+	// A call that is in a hurry is no time for more than a renewal.
+	deadline, ok := ctx.Deadline()
+	hurry := ok && time.Until(deadline) < time.Duration(g.seconds)*time.Second/12
+	if s.outdated(g) && !hurry {
 		if err := s.move(ctx, g, true); err != nil {
 			return 0, err
 		}
@@ -86,26 +89,58 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 	s.grants.mu.RLock()
 	cur, term := g.cur, g.term
 	s.grants.mu.RUnlock()
-	seconds, in, err := s.confirmed(ctx, cur)
+	seconds, in, err := s.confirmed(ctx, cur, term)
 	switch {
 	case err != nil || seconds <= 0:
 		return seconds, err
 	case in < term:
 		return 0, errBehind
-	case s.outdated(g): // this answer has told
+	}
+	// Was that the leader who leads? One that has just woken does not know better,
+	// and a member can be slow to learn of a new one.
+	if err := s.catchUp(ctx); err != nil {
+		return 0, err
+	}
+	if s.outdated(g) {
+		if hurry {
+			return 0, errOutdated
+		}
 		err = s.move(ctx, g, true)
 	}
 	return seconds, err
 }
 
+// catchUp makes a linearizable read of nothing, which needs no right. Its answer
+// tells the term of a leader that a majority has heeded since it was asked.
+func (s *Store) catchUp(ctx context.Context) error {
+	each := s.patience
+	if deadline, ok := ctx.Deadline(); ok {
+		each = min(each, time.Until(deadline)/3)
+	}
+	resp, err := insist(ctx, each, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.kv.Txn(ctx).Commit()
+	})
+	if err == nil {
+		s.note(resp.Header)
+	}
+	return err
+}
+
 // confirmed renews a lease, and asks again if it is told that there is none: a
 // leader that has just woken from a freeze says so of each lease that was granted
-// since it fell asleep, until it hears of its successor.
-func (s *Store) confirmed(ctx context.Context, id int64) (seconds int64, term uint64, err error) {
+// since it fell asleep, until it hears of its successor. Who has not heard of the
+// term least cannot know the lease.
+func (s *Store) confirmed(ctx context.Context, id int64, least uint64) (seconds int64, term uint64, err error) {
 	const most, pause = 3, 50 * time.Millisecond
 	for try := 1; ; try++ {
 		seconds, term, err = s.renew(ctx, id)
-		if gone := err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound); !gone || try == most {
+		switch absent := err == nil && seconds <= 0; {
+		case !absent && !errors.Is(err, rpctypes.ErrLeaseNotFound):
+			return seconds, term, err
+		case try < most:
+		case absent && term < least:
+			return 0, term, errBehind
+		default:
 			return seconds, term, err
 		}
 		select {
@@ -117,8 +152,8 @@ func (s *Store) confirmed(ctx context.Context, id int64) (seconds int64, term ui
 }
 
 // gone makes sure that a lease has ended of which somebody has said so.
-func (s *Store) gone(ctx context.Context, id int64) error {
-	seconds, _, err := s.confirmed(ctx, id)
+func (s *Store) gone(ctx context.Context, id int64, least uint64) error {
+	seconds, _, err := s.confirmed(ctx, id, least)
 	switch {
 	case err != nil:
 		return err
@@ -156,8 +191,17 @@ func (s *Store) Revoke(ctx context.Context, id adapters.LeaseID) error {
 	if err := s.ready(ctx); err != nil {
 		return fmt.Errorf("etcd: revoke lease %s: %w", id, err)
 	}
-	for _, behind := range s.grants.behind(lease) {
-		_, err := s.leases.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: behind}, grpc.WaitForReady(true))
+	behind := []int64{lease}
+	if g := s.grants.of(lease); g != nil {
+		if err := g.take(ctx); err != nil {
+			return fmt.Errorf("etcd: revoke lease %s: %w", id, err)
+		}
+		defer g.give()
+		g.over = true // nothing moves any more
+		behind = s.grants.behind(g)
+	}
+	for _, one := range behind {
+		_, err := s.leases.LeaseRevoke(ctx, &pb.LeaseRevokeRequest{ID: one}, grpc.WaitForReady(true))
 		if err = rpctypes.Error(err); err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			return fmt.Errorf("etcd: revoke lease %s: %w", id, s.explain(ctx, err, true, needs{lease: lease}))
 		}

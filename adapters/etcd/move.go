@@ -23,6 +23,9 @@ import (
 // not know yet what others knew before it.
 var errBehind = errors.New("the member that answered is behind the others")
 
+// errOutdated is why one does not count that had no time for what it found to do.
+var errOutdated = errors.New("etcd has a new leader, and the keys have to move to a lease of its own")
+
 // A leader of etcd that was frozen past a TTL and wakes up still believes that
 // it leads. It finds leases that nobody has renewed with it, and has them ended:
 // its request is passed on to the leader that was elected meanwhile, and is
@@ -53,15 +56,36 @@ func (s *Store) move(ctx context.Context, g *grant, renew bool) error {
 		return err
 	}
 	defer g.give()
+	if g.over {
+		return rpctypes.ErrLeaseNotFound
+	}
 	if !s.outdated(g) {
 		return nil
 	}
-	// There are some calls to make, and a member that hangs gets its share.
-	each := s.patience
-	if deadline, ok := ctx.Deadline(); ok {
-		each = min(each, time.Until(deadline)/5)
+	// There are some calls to make, and a member that hangs gets its share. A move
+	// that was in vain is more patient the next time: the servers may be slow.
+	if g.each == 0 {
+		g.each = s.patience
+		if deadline, ok := ctx.Deadline(); ok {
+			g.each = min(g.each, time.Until(deadline)/5)
+		}
 	}
-	m := &mover{s, g, each}
+	m := &mover{s, g}
+	if err := m.all(ctx, renew); err != nil {
+		g.each = min(2*g.each, maxTry)
+		return err
+	}
+	g.each = 0
+	return nil
+}
+
+// A mover is one try to move the keys of a grant, by who has the turn.
+type mover struct {
+	*Store
+	*grant
+}
+
+func (m *mover) all(ctx context.Context, renew bool) error {
 	if err := m.begin(ctx); err != nil {
 		return fmt.Errorf("ask for another lease: %w", err)
 	}
@@ -89,18 +113,11 @@ func (s *Store) move(ctx context.Context, g *grant, renew bool) error {
 	return nil
 }
 
-// A mover is one try to move the keys of a grant, by who has the turn.
-type mover struct {
-	*Store
-	*grant
-	each time.Duration // how long one call may take
-}
-
 // insist makes a call that may be made again until ctx ends, each time for so
 // long: the client's balancer then places it on another member.
-func insist[T any](ctx context.Context, m *mover, call func(context.Context) (T, error)) (T, error) {
+func insist[T any](ctx context.Context, each time.Duration, call func(context.Context) (T, error)) (T, error) {
 	for {
-		try, cancel := context.WithTimeout(ctx, m.each)
+		try, cancel := context.WithTimeout(ctx, each)
 		answer, err := call(try)
 		late := try.Err() != nil
 		cancel()
@@ -110,24 +127,33 @@ func insist[T any](ctx context.Context, m *mover, call func(context.Context) (T,
 	}
 }
 
-// begin has a lease granted that the keys are to move to.
+// begin has a lease granted that the keys are to move to. It is asked for by a
+// number of ours, so that asking twice makes one.
 func (m *mover) begin(ctx context.Context) error {
 	if m.next != 0 {
 		return nil
 	}
-	term := m.Store.term.Load() // before it is asked for
-	// One that is granted although the answer is lost has no keys and ends by itself.
-	resp, err := insist(ctx, m, func(ctx context.Context) (*pb.LeaseGrantResponse, error) {
-		return m.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: m.seconds}, grpc.WaitForReady(true))
+	if m.grant.ask == 0 {
+		m.grants.mu.Lock()
+		m.grant.ask, m.then = newID(), m.Store.term.Load()
+		m.grants.mu.Unlock()
+	}
+	resp, err := insist(ctx, m.each, func(ctx context.Context) (*pb.LeaseGrantResponse, error) {
+		return m.leases.LeaseGrant(ctx, &pb.LeaseGrantRequest{TTL: m.seconds, ID: m.grant.ask}, grpc.WaitForReady(true))
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		m.note(resp.Header)
+	case !errors.Is(err, rpctypes.ErrLeaseExist):
 		return err
 	}
-	m.note(resp.Header)
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
-	m.next, m.then = resp.ID, term
-	m.grants.by[resp.ID] = m.grant
+	m.next, m.grant.ask = m.grant.ask, 0
+	m.moves++
+	if m.grants.by[m.id] == m.grant {
+		m.grants.by[m.next] = m.grant
+	}
 	m.grants.step()
 	return nil
 }
@@ -135,12 +161,12 @@ func (m *mover) begin(ctx context.Context) error {
 // renewBoth renews the lease that the keys hang on and the one they move to.
 func (m *mover) renewBoth(ctx context.Context) error {
 	for _, id := range []int64{m.grant.cur, m.next} {
-		seconds, err := insist(ctx, m, func(ctx context.Context) (int64, error) {
-			seconds, _, err := m.renew(ctx, id)
+		seconds, err := insist(ctx, m.each, func(ctx context.Context) (int64, error) {
+			seconds, _, err := m.Store.renew(ctx, id)
 			return seconds, err
 		})
 		if err == nil && seconds <= 0 || errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			err = m.gone(ctx, id)
+			err = m.gone(ctx, id, m.least(id))
 		}
 		if err != nil {
 			return err
@@ -152,18 +178,26 @@ func (m *mover) renewBoth(ctx context.Context) error {
 func (m *mover) end() {
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
-	m.old = append(m.old, m.grant.cur)
-	m.grant.cur, m.grant.term, m.next, m.then = m.next, m.then, 0, 0
+	if m.prev != m.id {
+		delete(m.grants.by, m.prev)
+	}
+	m.prev, m.grant.cur, m.grant.term = m.grant.cur, m.next, m.then
+	m.next, m.then = 0, 0
+	for key, a := range m.grants.alias {
+		if a.of == m.grant && a.move != m.moves {
+			delete(m.grants.alias, key) // it is there no more
+		}
+	}
 	m.grants.step()
 }
 
 // left lists the keys that have not moved yet, or of which that is not known.
 func (m *mover) left(ctx context.Context) ([]string, error) {
-	resp, err := insist(ctx, m, func(ctx context.Context) (*pb.LeaseTimeToLiveResponse, error) {
+	resp, err := insist(ctx, m.each, func(ctx context.Context) (*pb.LeaseTimeToLiveResponse, error) {
 		return m.leases.LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: m.grant.cur, Keys: true}, grpc.WaitForReady(true))
 	})
 	if errors.Is(err, rpctypes.ErrLeaseNotFound) {
-		err = m.gone(ctx, m.grant.cur)
+		err = m.gone(ctx, m.grant.cur, m.grant.term)
 	}
 	if err != nil {
 		return nil, err
@@ -173,7 +207,7 @@ func (m *mover) left(ctx context.Context) ([]string, error) {
 	case resp.Header.GetRaftTerm() < m.then:
 		return nil, errBehind // it may not know of all keys
 	case resp.TTL < 0:
-		return nil, m.gone(ctx, m.grant.cur)
+		return nil, m.gone(ctx, m.grant.cur, m.grant.term)
 	}
 	keys := slices.Collect(maps.Keys(m.sent))
 	for _, key := range resp.Keys {
@@ -188,9 +222,9 @@ func (m *mover) left(ctx context.Context) ([]string, error) {
 func (m *mover) some(ctx context.Context, keys []string) error {
 	gets := make([]clientv3.Op, len(keys))
 	for i, key := range keys {
-		gets[i] = clientv3.OpGet(key)
+		gets[i] = clientv3.OpGet(key, clientv3.WithKeysOnly())
 	}
-	resp, err := insist(ctx, m, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	resp, err := insist(ctx, m.each, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return m.kv.Txn(ctx).Then(gets...).Commit()
 	})
 	if err != nil {
@@ -205,7 +239,7 @@ func (m *mover) some(ctx context.Context, keys []string) error {
 		switch {
 		case len(kvs) == 0:
 			m.drop(key) // deleted
-		case kvs[0].Lease == m.next && sent && kvs[0].Version == was.version+1:
+		case kvs[0].Lease == m.next && sent && kvs[0].CreateRevision == was.created && kvs[0].Version == was.version+1:
 			m.grants.moved(m.grant, key, was.mod, kvs[0].ModRevision) // an earlier try was applied
 		case kvs[0].Lease != m.grant.cur:
 			m.drop(key) // its owner has written it since
@@ -220,12 +254,12 @@ func (m *mover) some(ctx context.Context, keys []string) error {
 	}
 	m.grants.mu.Lock()
 	for _, kv := range those {
-		m.sent[string(kv.Key)] = before{kv.ModRevision, kv.Version}
+		m.sent[string(kv.Key)] = before{kv.CreateRevision, kv.ModRevision, kv.Version}
 	}
 	m.grants.step()
 	m.grants.mu.Unlock()
 	// A try after one that was applied fails, and is found out by the next look.
-	done, err := insist(ctx, m, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	done, err := insist(ctx, m.each, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return m.kv.Txn(ctx).If(conds...).Then(puts...).Commit()
 	})
 	if err != nil {
@@ -246,13 +280,29 @@ func (m *mover) drop(key string) {
 	delete(m.sent, key)
 }
 
+// least is the term that a member must have heard of to know a lease.
+func (m *mover) least(id int64) uint64 {
+	if id == m.next {
+		return m.then
+	}
+	return m.grant.term
+}
+
 // arrived brings moves to their end that tx depends on: of keys that have to hang
 // on a certain lease, and of keys that may have been moved without its being known.
-// It says whether there were any.
+// It says whether there were any. What is wrong with another owner's lease is not
+// passed on as if it were wrong with the one that tx is about.
 func (s *Store) arrived(ctx context.Context, tx adapters.Tx) (some bool, err error) {
 	for _, g := range s.grants.inTheWay(tx) {
-		if err := s.move(ctx, g, false); err != nil {
+		err := s.move(ctx, g, false)
+		switch {
+		case err == nil:
+		case g.names(tx):
 			return true, err
+		case errors.Is(err, rpctypes.ErrLeaseNotFound):
+			s.grants.forget(g.id) // its keys have gone, or go
+		default:
+			return true, fmt.Errorf("another owner's keys are on their way: %v", err)
 		}
 		some = true
 	}

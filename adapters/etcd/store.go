@@ -59,6 +59,7 @@ type Store struct {
 	epoch    time.Time     // zero of the times in stream
 	seen     atomic.Int64  // the newest revision in any answer
 	term     atomic.Uint64 // the newest term of a leader in any answer
+	cluster  atomic.Uint64 // which has answered
 	hung     hanging
 	grants   granted
 
@@ -155,6 +156,11 @@ func (s *Store) ready(ctx context.Context) error {
 
 // note takes down how far the cluster is, from any answer.
 func (s *Store) note(h *pb.ResponseHeader) {
+	// A cluster that was made anew behind the same addresses counts from zero.
+	if id := h.GetClusterId(); id != 0 && s.cluster.Swap(id) != id {
+		s.term.Store(0)
+		s.seen.Store(0)
+	}
 	term := h.GetRaftTerm()
 	for seen := s.term.Load(); term > seen && !s.term.CompareAndSwap(seen, term); seen = s.term.Load() {
 	}

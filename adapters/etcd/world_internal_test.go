@@ -29,7 +29,8 @@ type world struct {
 	keys   map[string]*mvccpb.KeyValue
 	leases map[int64]time.Duration               // there are
 	knows  map[int64]time.Time                   // when each runs out, says the leader
-	asleep []map[int64]time.Time                 // what leaders before it knew
+	asleep []sleeper                             // leaders before it
+	woke   *sleeper                              // one who believes that it leads still
 	asked  map[int64]time.Time                   // when each was renewed last
 	blind  bool                                  // answers do not tell the term
 	gone   func(key *mvccpb.KeyValue, by string) // is told of each key that a lease took with it
@@ -37,6 +38,13 @@ type world struct {
 
 func newWorld(seed uint64) *world {
 	return &world{rng: rand.New(rand.NewPCG(seed, 0)), term: 2, keys: map[string]*mvccpb.KeyValue{}, leases: map[int64]time.Duration{}, knows: map[int64]time.Time{}, asked: map[int64]time.Time{}}
+}
+
+// A sleeper is a leader that has fallen asleep, and what it knew then.
+type sleeper struct {
+	term  uint64
+	knows map[int64]time.Time
+	until time.Time // it has heard of its successor, once awake
 }
 
 // store returns a Store on the world.
@@ -78,7 +86,7 @@ func (w *world) end(id int64, by string) {
 func (w *world) elect() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.asleep = append(w.asleep, w.knows)
+	w.asleep = append(w.asleep, sleeper{term: w.term, knows: w.knows})
 	w.term++
 	w.knows = map[int64]time.Time{}
 	for id, ttl := range w.leases {
@@ -90,14 +98,26 @@ func (w *world) elect() {
 func (w *world) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, knew := range w.asleep {
-		for id, until := range knew {
+	for _, old := range w.asleep {
+		old.until = time.Now().Add(30 * time.Millisecond)
+		w.woke = &old
+		for id, until := range old.knows {
 			if _, there := w.leases[id]; there && time.Now().After(until) {
 				w.end(id, "a leader that woke")
 			}
 		}
 	}
 	w.asleep = nil
+}
+
+// alive says whether keys are there, all of them.
+func (w *world) alive(keys ...string) bool {
+	for _, key := range keys {
+		if w.keys[key] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) header() *pb.ResponseHeader {
@@ -166,6 +186,14 @@ func (c worldConn) Invoke(ctx context.Context, _ string, args, reply any, _ ...g
 	var h *pb.ResponseHeader
 	err := w.call(ctx, func() {
 		h = w.header()
+		if old := w.woke; old != nil && time.Now().Before(old.until) && w.rng.IntN(2) == 0 {
+			// It answers itself, and nobody else hears of it.
+			h.RaftTerm = old.term
+			if _, ok := old.knows[req.ID]; ok {
+				ttl = int64(w.leases[req.ID] / time.Second)
+			}
+			return
+		}
 		w.asked[req.ID] = time.Now()
 		if d, ok := w.leases[req.ID]; ok {
 			w.knows[req.ID] = time.Now().Add(d)
@@ -187,23 +215,36 @@ type worldLeases struct {
 	w *world
 }
 
-func (c worldLeases) LeaseGrant(ctx context.Context, in *pb.LeaseGrantRequest, _ ...grpc.CallOption) (resp *pb.LeaseGrantResponse, err error) {
+func (c worldLeases) LeaseGrant(ctx context.Context, in *pb.LeaseGrantRequest, _ ...grpc.CallOption) (*pb.LeaseGrantResponse, error) {
 	w := c.w
-	err = w.call(ctx, func() {
-		w.ids++
-		ttl := time.Duration(in.TTL) * time.Second
-		w.leases[w.ids], w.knows[w.ids] = ttl, time.Now().Add(ttl)
-		resp = &pb.LeaseGrantResponse{Header: w.header(), ID: w.ids, TTL: in.TTL}
+	var granted *pb.LeaseGrantResponse
+	var refused error
+	err := w.call(ctx, func() {
+		id, ttl := in.ID, time.Duration(in.TTL)*time.Second
+		if id == 0 {
+			w.ids++
+			id = w.ids
+		}
+		if _, there := w.leases[id]; there {
+			refused = rpctypes.ErrGRPCLeaseExist
+			return
+		}
+		w.leases[id], w.knows[id] = ttl, time.Now().Add(ttl)
+		granted = &pb.LeaseGrantResponse{Header: w.header(), ID: id, TTL: in.TTL}
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case refused != nil:
+		return nil, refused
 	}
-	return resp, nil
+	return granted, nil
 }
 
-func (c worldLeases) LeaseTimeToLive(ctx context.Context, in *pb.LeaseTimeToLiveRequest, _ ...grpc.CallOption) (resp *pb.LeaseTimeToLiveResponse, err error) {
+func (c worldLeases) LeaseTimeToLive(ctx context.Context, in *pb.LeaseTimeToLiveRequest, _ ...grpc.CallOption) (*pb.LeaseTimeToLiveResponse, error) {
 	w := c.w
-	err = w.call(ctx, func() {
+	var resp *pb.LeaseTimeToLiveResponse
+	err := w.call(ctx, func() {
 		resp = &pb.LeaseTimeToLiveResponse{Header: w.header(), ID: in.ID, TTL: -1}
 		if _, ok := w.leases[in.ID]; !ok {
 			return
@@ -226,10 +267,11 @@ type worldKV struct {
 	w *world
 }
 
-func (c worldKV) Txn(ctx context.Context, in *pb.TxnRequest, _ ...grpc.CallOption) (resp *pb.TxnResponse, err error) {
+func (c worldKV) Txn(ctx context.Context, in *pb.TxnRequest, _ ...grpc.CallOption) (*pb.TxnResponse, error) {
 	w := c.w
+	var resp *pb.TxnResponse
 	var failed error
-	err = w.call(ctx, func() { resp, failed = w.txn(in) })
+	err := w.call(ctx, func() { resp, failed = w.txn(in) })
 	if err == nil {
 		err = failed
 	}
