@@ -21,9 +21,10 @@ type grant struct {
 	id      int64 // that of the first one, by which the owner knows it
 	seconds int64
 
-	turn chan struct{} // holds a value while somebody moves the keys or revokes
-	over bool          // revoked; guarded by turn
-	each time.Duration // how long a call of the next move may take; guarded by turn
+	turn  chan struct{} // holds a value while somebody moves the keys or revokes
+	over  bool          // revoked; guarded by turn
+	tries int           // to move that were in vain; guarded by turn
+	kept  time.Time     // when both leases were renewed during a move; guarded by turn
 
 	// What follows is guarded by granted.mu, and changed by who has the turn.
 	cur, prev int64  // the lease that the keys hang on, and the one before it

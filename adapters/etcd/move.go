@@ -62,20 +62,21 @@ func (s *Store) move(ctx context.Context, g *grant, renew bool) error {
 	if !s.outdated(g) {
 		return nil
 	}
-	// There are some calls to make, and a member that hangs gets its share. A move
-	// that was in vain is more patient the next time: the servers may be slow.
-	if g.each == 0 {
-		g.each = s.patience
-		if deadline, ok := ctx.Deadline(); ok {
-			g.each = min(g.each, time.Until(deadline)/5)
-		}
+	// There are some calls to make, and a member that hangs gets its share. Where
+	// all of them are slow instead, tries that are given up early never end: so
+	// every fourth one is patient.
+	each := s.patience
+	if deadline, ok := ctx.Deadline(); ok {
+		each = min(each, time.Until(deadline)/6)
 	}
-	m := &mover{s, g}
+	if g.tries++; g.tries%4 == 0 {
+		each *= 4
+	}
+	m := &mover{s, g, each}
 	if err := m.all(ctx, renew); err != nil {
-		g.each = min(2*g.each, maxTry)
 		return err
 	}
-	g.each = 0
+	g.tries = 0
 	return nil
 }
 
@@ -83,16 +84,18 @@ func (s *Store) move(ctx context.Context, g *grant, renew bool) error {
 type mover struct {
 	*Store
 	*grant
+	each time.Duration // how long one call may take
 }
 
 func (m *mover) all(ctx context.Context, renew bool) error {
 	if err := m.begin(ctx); err != nil {
 		return fmt.Errorf("ask for another lease: %w", err)
 	}
-	if renew {
+	if renew && time.Since(m.kept) > time.Duration(m.seconds)*time.Second/6 {
 		if err := m.renewBoth(ctx); err != nil {
 			return err
 		}
+		m.kept = time.Now()
 	}
 	for {
 		keys, err := m.left(ctx)
@@ -150,6 +153,7 @@ func (m *mover) begin(ctx context.Context) error {
 	m.grants.mu.Lock()
 	defer m.grants.mu.Unlock()
 	m.next, m.grant.ask = m.grant.ask, 0
+	m.kept = time.Now() // that one is fresh, and the other is not much older than usual
 	m.moves++
 	if m.grants.by[m.id] == m.grant {
 		m.grants.by[m.next] = m.grant
@@ -222,7 +226,7 @@ func (m *mover) left(ctx context.Context) ([]string, error) {
 func (m *mover) some(ctx context.Context, keys []string) error {
 	gets := make([]clientv3.Op, len(keys))
 	for i, key := range keys {
-		gets[i] = clientv3.OpGet(key, clientv3.WithKeysOnly())
+		gets[i] = clientv3.OpGet(key) // with keys only, etcd leaves out the lease
 	}
 	resp, err := insist(ctx, m.each, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return m.kv.Txn(ctx).Then(gets...).Commit()

