@@ -103,13 +103,14 @@ func swallowed(r *run, n nemesis, directions ...string) {
 	end()
 }
 
-// lateThenCut holds up answers for nearly half the TTL, so that what was renewed
-// is older than it looks, and then loses requests: the last answer still comes.
+// lateThenCut holds up answers for a quarter of the TTL, of which a renewal takes
+// two on etcd, so that what was renewed is older than it looks, and then loses
+// requests: the last answer still comes.
 func lateThenCut(r *run, n nemesis) {
 	p := r.pick()
 	effect, end := r.begin(n, p.name)
 	since := history.Now()
-	p.link.Delay(links.Answers, r.ttl*9/20)
+	p.link.Delay(links.Answers, r.ttl/4)
 	pause(r.Context(), r.ttl)
 	p.link.Swallow(links.Requests)
 	pause(r.Context(), r.ttl)

@@ -89,6 +89,7 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 	s.grants.mu.RLock()
 	cur, term := g.cur, g.term
 	s.grants.mu.RUnlock()
+	asked := time.Now()
 	seconds, in, err := s.confirmed(ctx, cur, term)
 	switch {
 	case err != nil || seconds <= 0:
@@ -98,7 +99,7 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 	}
 	// Was that the leader who leads? One that has just woken does not know better,
 	// and a member can be slow to learn of a new one.
-	if err := s.catchUp(ctx); err != nil {
+	if err := s.catchUp(ctx, time.Since(asked)); err != nil {
 		return 0, err
 	}
 	if s.outdated(g) {
@@ -111,12 +112,15 @@ func (s *Store) extend(ctx context.Context, id int64) (seconds int64, err error)
 }
 
 // catchUp makes a linearizable read of nothing, which needs no right. Its answer
-// tells the term of a leader that a majority has heeded since it was asked.
-func (s *Store) catchUp(ctx context.Context) error {
+// tells the term of a leader that a majority has heeded since it was asked. A
+// member that hangs is left for another one; but where the call before it took
+// long, so may this one.
+func (s *Store) catchUp(ctx context.Context, before time.Duration) error {
 	each := s.patience
 	if deadline, ok := ctx.Deadline(); ok {
 		each = min(each, time.Until(deadline)/3)
 	}
+	each = max(each, 2*before)
 	resp, err := insist(ctx, each, func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.kv.Txn(ctx).Commit()
 	})
