@@ -22,9 +22,9 @@
 //     while the caller's context is alive, as behind a proxy with a deadline
 //     of its own; a success would then be reported as a conflict. Here it is
 //     ErrUnknown.
-//   - Renew is one message and its answer, each time on the next member, and then a
-//     read of nothing, which proves that a leader had answered. So
-//     renewals with a deadline of their own leave a member that hangs.
+//   - Renew is one message and its answer, each time on the next member, and then
+//     a read of nothing, which proves that a leader had answered. So renewals
+//     with a deadline of their own leave a member that hangs.
 //   - All watches of a Store share one gRPC stream on the client's connections,
 //     with one goroutine that proves the stream: see below.
 //   - Leases print as in etcdctl and package concurrency: hexadecimal.

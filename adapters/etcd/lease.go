@@ -44,7 +44,8 @@ func (s *Store) Grant(ctx context.Context, ttl time.Duration) (adapters.Lease, e
 
 // Renew extends a lease once. It is one message and its answer, which the
 // client's balancer places on the next member; so whoever tries again with a
-// short deadline leaves a member that hangs.
+// short deadline leaves a member that hangs. A lease that the Store has granted
+// costs a read of nothing too, and more when etcd has a new leader: see move.
 //
 // The client's KeepAliveOnce is not used: it tries again at once and without a
 // pause for as long as a member answers that it is unavailable.
