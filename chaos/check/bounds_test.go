@@ -68,6 +68,31 @@ var waitBounds = map[string]bound{
 		s.nemesis("stop short", "client-2", 9*sec, 10*sec)
 		lateFor(s, sec+out)
 	}},
+	"the machine stood still": {"wait", func(s *story, out time.Duration) {
+		s.silence(9*sec+100, 9*sec+300*time.Millisecond+100)
+		lateFor(s, sec+300*time.Millisecond+out)
+	}},
+	"the machine stood still while it was stopped": {"wait", func(s *story, out time.Duration) {
+		s.silence(9*sec+100, 9*sec+300*time.Millisecond+100)
+		s.nemesis("stop short", "client-0", 9*sec+99, 9*sec+300*time.Millisecond+100)
+		lateFor(s, sec+300*time.Millisecond+1+out)
+	}},
+	"one word in the silence": {"wait", func(s *story, out time.Duration) {
+		s.silence(9*sec+100, 9*sec+80*time.Millisecond+100)
+		s.tell(history.Event{T: 9*sec + 40*time.Millisecond, Proc: "resource", What: history.Wrote, Token: 1})
+		lateFor(s, sec+out)
+	}},
+	"one process alone was silent": {"wait", func(s *story, out time.Duration) {
+		s.paces("client-0", 8*sec, 9*sec+100)
+		s.paces("client-0", 9*sec+300*time.Millisecond+100, 11*sec)
+		s.paces("client-2", 8*sec, 11*sec)
+		lateFor(s, sec+out)
+	}},
+	"nobody had been asking": {"wait", func(s *story, out time.Duration) {
+		s.paces("client-2", 8*sec, 9*sec+100)
+		s.paces("client-2", 9*sec+300*time.Millisecond+100, 11*sec)
+		lateFor(s, sec+out)
+	}},
 	"another nemesis": {"wait", func(s *story, out time.Duration) {
 		s.nemesis("cut", "client-0", 9*sec, 10*sec)
 		lateFor(s, sec+out)

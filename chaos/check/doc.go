@@ -38,4 +38,8 @@
 // A process that is stopped asks, is stopped, and answers when it wakes. What counts is
 // when it asked, so such an answer is no overlap; a question that it asks after it
 // woke is one, if it is told yes.
+//
+// Time in which nothing could be done counts for no bound on progress: that in which a
+// nemesis stopped the process, and that in which the machine itself stood still, so that
+// no process told anything although several ask every few milliseconds.
 package check

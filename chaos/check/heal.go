@@ -70,7 +70,7 @@ func (r *run) unheld(places []*history.Place, c calm) (stretch, bool) {
 	for _, g := range gaps(places, c.from, c.to) {
 		never := g.from == c.from && g.to == c.to
 		for _, s := range wanted(places, g) {
-			long, cut := s.to-s.from, s.to == c.to // nobody knows how long it would have been
+			long, cut := s.to-s.from-r.stalled(s.from, s.to), s.to == c.to // nobody knows how long it would have been
 			// Who ends a run ends the waits first, so its end alone says nothing, but
 			// where the run had to wait for progress.
 			moved := never && (r.Liveness || !c.last) && s.from <= g.from+moment && s.to+moment >= g.to

@@ -4,7 +4,6 @@
 package check
 
 import (
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/chaos/history"
@@ -59,25 +58,6 @@ func (r *run) hit(from, to time.Duration) bool {
 // the one that ends all clients in turn, and kills who does not end.
 func kills(w *history.Window, proc string) bool {
 	return w.Name == "kill" && w.On == proc || w.Name == "rolling restart"
-}
-
-// stopped is for how long a process was paused between two times. Nemeses that
-// pause one are named stop...
-func (r *run) stopped(proc string, from, to time.Duration) (still time.Duration) {
-	for _, w := range r.windows { // by their begins
-		if !strings.HasPrefix(w.Name, "stop") || w.On != proc {
-			continue
-		}
-		end := to
-		if w.To > 0 {
-			end = min(end, w.To)
-		}
-		if begin := max(from, w.From); begin < end {
-			still += end - begin
-			from = end // two at once do not count twice
-		}
-	}
-	return still
 }
 
 // calmFrom is when the last nemesis was over, unless one never was.

@@ -16,6 +16,7 @@ func unlock(r *run) (found []Violation) {
 	for _, places := range r.names {
 		for _, p := range places {
 			due := p.Gave + r.HandOver
+			due += r.stalled(p.Gave, due)
 			if p.Gave == 0 || p.Unacknowledged || due > r.end || r.hit(p.Give, due) {
 				continue
 			}
@@ -62,7 +63,7 @@ func waits(r *run) (found []Violation) {
 			continue
 		}
 		ended := waited(p)
-		still := r.stopped(p.Proc, p.Canceled, ended)
+		still := r.still(p.Proc, p.Canceled, ended)
 		if late := ended - p.Canceled - still; late > r.Wait {
 			text := fmt.Sprintf("%s has waited for %v after its context had ended", p.Proc, late)
 			if still > 0 {

@@ -148,6 +148,22 @@ func (s *story) tries(proc, name string, id uint64, t time.Duration, what histor
 	return e
 }
 
+// paces has a process ask at its pace for its session.
+func (s *story) paces(proc string, from, to time.Duration) {
+	for t := from; t < to; t += 5 * time.Millisecond {
+		s.tell(history.Event{T: t, Proc: proc, What: history.Checked, Kind: history.Session, Name: "session of " + proc, ID: 9})
+	}
+	s.tell(history.Event{T: to, Proc: proc, What: history.Checked, Kind: history.Session, Name: "session of " + proc, ID: 9})
+}
+
+// silence has two processes ask, but for a time.
+func (s *story) silence(from, to time.Duration) {
+	for _, proc := range []string{"client-1", "client-2"} {
+		s.paces(proc, from-sec, from)
+		s.paces(proc, to, to+2*sec)
+	}
+}
+
 // holds has a process hold a lock that nobody has called for.
 func (s *story) holds(proc, name string, id uint64, from, to time.Duration) {
 	s.tries(proc, name, id, from, history.Got)

@@ -87,6 +87,7 @@ type run struct {
 	windows []*history.Window
 	lives   history.Lives
 	lost    []time.Duration // sessions
+	stalls  []stretch       // times in which the machine stood still
 	passed  []time.Duration // hand-overs that the unlock rule has judged
 	start   time.Duration
 	end     time.Duration
@@ -95,7 +96,7 @@ type run struct {
 // All judges a history by all rules that its mode has. What it finds is in
 // their order, and of each in that of time.
 func All(h *history.History, b Bounds) []Violation {
-	r := &run{History: h, Bounds: b.withDefaults(), windows: h.Windows(), lives: h.Lives()}
+	r := &run{History: h, Bounds: b.withDefaults(), windows: h.Windows(), lives: h.Lives(), stalls: stalls(h.Events)}
 	for _, p := range h.Places() {
 		if p.Kind == history.Session {
 			r.asked = append(r.asked, p)
