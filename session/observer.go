@@ -24,6 +24,9 @@ type Observer struct {
 	Release func(Place)       // a place was given back in order
 	Lose    func(Place)       // a place was lost with the session
 	Stuck   func(Place)       // work has not returned long after it was told to
+
+	Plan func(ShardPlan) // a group of shards has a new plan; told where it was made
+	Move func(ShardMove) // a shard has come to this member from another
 }
 
 // StateChange tells of a session that went from one state to another.
@@ -43,6 +46,50 @@ type Place struct {
 	Token   uint64        // fencing token, once there is one
 	Took    time.Duration // waited for it, held it, or been stuck with it
 	Cause   error         // why it was lost
+}
+
+// ShardPlan tells of one plan of a group of shards.
+type ShardPlan struct {
+	At       time.Time
+	Group    string
+	Planner  string // id of the member that made it
+	Epoch    uint64 // number of the plan
+	Cause    string // for people
+	Members  int
+	Moves    int           // shards that change their owner
+	Minimum  int           // the fewest that could have
+	Deferred int           // moves left for a later plan
+	Unowned  int           // shards that nobody has the capacity for
+	Took     time.Duration // from the decision to plan until the store had it
+}
+
+// ShardMove tells of one shard that has found its new owner.
+type ShardMove struct {
+	At       time.Time
+	Group    string
+	Shard    int
+	From, To string // ids of members
+	Token    uint64 // fencing token of the new owner
+	Planned  bool   // handed over by a living owner; else taken from a dead one
+
+	// Gap is how long nobody worked on a shard that was handed over: from when the
+	// work of the one had returned, by his host's clock, until that of the other
+	// began, by this host's.
+	Gap time.Duration
+}
+
+// ReportPlan tells the observer. It is for package shard.
+func (s *Session) ReportPlan(p ShardPlan) {
+	if f := s.notify.obs.Plan; f != nil {
+		s.notify.send(func() { f(p) })
+	}
+}
+
+// ReportMove tells the observer. It is for package shard.
+func (s *Session) ReportMove(m ShardMove) {
+	if f := s.notify.obs.Move; f != nil {
+		s.notify.send(func() { f(m) })
+	}
 }
 
 // notifier hands events to an Observer without ever making the sender wait.

@@ -58,6 +58,13 @@ func (s *Slot) Check() error {
 	return nil
 }
 
+// Commit applies tx if the slot still owns the line, as [session.Incarnation.Commit]
+// does. It may be used by the owner only: who is first stays so while his slot is there.
+func (s *Slot) Commit(ctx context.Context, tx adapters.Tx) (adapters.Result, error) {
+	tx.If = append(tx.If[:len(tx.If):len(tx.If)], adapters.HeldBy(s.key, s.inc.Lease()))
+	return s.inc.Commit(ctx, tx)
+}
+
 // enter creates the slot and returns the slots ahead of it, oldest first.
 func (s *Slot) enter(ctx context.Context, value string) ([]adapters.KV, error) {
 	for {
