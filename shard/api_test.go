@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quorate/quorate/adapters"
 	"github.com/quorate/quorate/adapters/adaptertest"
 	"github.com/quorate/quorate/adapters/memory"
 	"github.com/quorate/quorate/session"
@@ -226,5 +227,45 @@ func TestExplain(t *testing.T) {
 		require.Regexp(t, `^shard 1: nobody owns it; a did with token \d+ since epoch 1, and is gone; plan of epoch 2 \(drain a\): it goes to a$`, e.String())
 		_, err = g.Explain(t.Context(), 4)
 		require.ErrorContains(t, err, "shard is 4, must be from 0 to 3")
+	})
+}
+
+// Whoever deletes a member's key by hand has its shards go to others, and the
+// member take part again.
+func TestMemberKeyDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8)
+		a, b := w.join("a", shard.Options{}, nil), w.join("b", shard.Options{}, nil)
+		w.becomes(time.Second, "a", "b")
+		w.quiet = true // two at work for a moment
+		_, err := w.mem.Commit(t.Context(), adapters.Tx{Then: []adapters.Op{adapters.Delete("quorate/shard/orders/member/b")}})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		w.verdict = ""
+		w.becomes(3*time.Second, "a", "b")
+		require.Empty(t, w.verdict)
+		w.quiet = false
+		a.goes()
+		b.goes()
+	})
+}
+
+// A loss does not let Run return before all work has.
+func TestRunWaitsForWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		returned := 0
+		a := w.join("a", shard.Options{}, func(context.Context, shard.Shard) {
+			time.Sleep(time.Minute)
+			w.mu.Lock()
+			returned++
+			w.mu.Unlock()
+		})
+		w.becomes(time.Second, "a")
+		a.faults.Partition(true, true)
+		time.Sleep(15 * time.Second)
+		a.leave()
+		require.ErrorIs(t, <-a.left, context.Canceled)
+		require.Equal(t, 2, returned)
 	})
 }

@@ -97,7 +97,7 @@ func (g *Group) Serve(ctx context.Context, h Handler) error {
 	return g.errorf("serve", g.serve(ctx, h))
 }
 
-func (g *Group) serve(ctx context.Context, h Handler) error {
+func (g *Group) serve(ctx context.Context, h Handler) (err error) {
 	g.mu.Lock()
 	if g.serving {
 		g.mu.Unlock()
@@ -109,12 +109,15 @@ func (g *Group) serve(ctx context.Context, h Handler) error {
 		g.mu.Lock()
 		g.serving = false
 		g.mu.Unlock()
+		if !errors.Is(err, ErrStuck) {
+			g.awaitWork()
+		}
 	}()
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	for {
-		inc, err := g.s.Current(ctx)
-		if err != nil {
+		var inc *session.Incarnation
+		if inc, err = g.s.Current(ctx); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -170,6 +173,22 @@ func (g *Group) busy(shard int) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.calls[shard]
+}
+
+// awaitWork waits until all work has returned.
+func (g *Group) awaitWork() {
+	for {
+		g.mu.Lock()
+		var one chan struct{}
+		for _, one = range g.calls {
+			break
+		}
+		g.mu.Unlock()
+		if one == nil {
+			return
+		}
+		<-one
+	}
 }
 
 // begin notes that work on shard begins; end is to be called when it has returned.

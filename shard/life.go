@@ -48,6 +48,7 @@ type life struct {
 	notes      uint64 // written so far
 	leaving    time.Time
 	stopping   error // why all work has to stop; nil if it has not
+	missing    bool  // the member key is, although the session is alive
 	stuck      error // why the member has to go although work has not returned
 	failed     error // what makes it impossible to go on
 }
@@ -186,6 +187,25 @@ func (l *life) followPlan() {
 		}
 		l.mu.Unlock()
 		l.g.saw(t)
+		if n, there := t.number(l.id); there && t.members[n].gone {
+			l.spawn(l.verify)
+		}
+		l.kick()
+	}
+}
+
+// verify makes sure that the member key is there. Without it others may take our
+// shards, whoever it was that deleted it.
+func (l *life) verify() {
+	key := l.g.keys.member(l.id)
+	view, err := l.inc.Read(l.ctx, key)
+	if err != nil {
+		return
+	}
+	if kv, there := view.Get(key); !there || kv.Created != l.created {
+		l.mu.Lock()
+		l.missing = true
+		l.mu.Unlock()
 		l.kick()
 	}
 }
@@ -227,12 +247,15 @@ func (l *life) run(ctx context.Context) error {
 
 // lost ends everything if the session was lost, and returns the cause.
 func (l *life) lost() error {
-	if l.inc.Check() == nil {
-		return nil
-	}
-	err := l.inc.Check()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	err := l.inc.Check()
+	if err == nil && l.missing {
+		err = fmt.Errorf("%w: the member key was deleted", session.ErrLost)
+	}
+	if err == nil {
+		return nil
+	}
 	for _, st := range l.states {
 		st.drop(err)
 	}

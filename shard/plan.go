@@ -47,7 +47,10 @@ func (o *office) plan(ctx context.Context) (wake time.Duration, err error) {
 	in, kept, next := o.input(now)
 	plan, err := planner.Make(in)
 	if err != nil {
-		return 0, err
+		// Whatever it is, another planner would fare no better.
+		o.l.g.s.Logger().Error("no plan can be made", "group", o.l.g.name, "cause", err)
+		o.first = time.Time{}
+		return long, nil
 	}
 	d := o.diff(&plan, kept)
 	if len(d.moves)+len(d.names)+len(d.gone) > 0 {
@@ -102,7 +105,8 @@ func (o *office) input(now time.Time) (in planner.Input, kept map[string]bool, n
 	}
 	for _, a := range o.members {
 		in.Members = append(in.Members, planner.Member{
-			ID: a.ID, Weight: a.Weight, Capacity: a.Capacity, Zone: a.Zone, Version: a.Release, Draining: a.Draining,
+			ID: a.ID, Weight: min(max(a.Weight, 0), planner.MaxWeight), Capacity: max(a.Capacity, 0),
+			Zone: a.Zone, Version: a.Release, Draining: a.Draining,
 		})
 	}
 	kept, next = o.keep(now)

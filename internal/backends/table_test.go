@@ -77,7 +77,7 @@ func TestBackends(t *testing.T) {
 		for i, b := range backends {
 			t.Run(kinds[i].name, func(t *testing.T) {
 				t.Parallel()
-				for _, s := range slices.Concat(sessionScenarios, queueScenarios, lockScenarios, electionScenarios) {
+				for _, s := range slices.Concat(sessionScenarios, queueScenarios, lockScenarios, electionScenarios, shardScenarios) {
 					t.Run(s.name, func(t *testing.T) {
 						t.Parallel()
 						s.run(newBench(t, b))
