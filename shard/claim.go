@@ -91,7 +91,7 @@ func (l *life) inspect(list []*state) {
 		case kv.Key == "" && l.table.is(st.shard, l.id):
 			takes = append(takes, taking{st, adapters.Absent(names[i]), nil, st.tries > 0})
 		case c.Member == l.id && (c.Life == l.created || l.g.opts.plant.heir):
-			l.own(st, kv.Mod)
+			l.own(st, kv.Mod, c.Epoch)
 		case !l.table.is(st.shard, l.id):
 			st.doubt = false // it is not ours, and is not to be
 		case c.Member == l.id:
@@ -126,7 +126,7 @@ func (l *life) readPeers(of map[string]*peer) error {
 		return err
 	}
 	for i, id := range ids {
-		p := &peer{id: id, there: kvs[i].Key != "", life: kvs[i].Created, mod: kvs[i].Mod, seen: seen}
+		p := &peer{id: id, there: kvs[i].Key != "", life: kvs[i].Created, mod: kvs[i].Mod, seen: seen, at: time.Now()}
 		if p.there {
 			m, err := decodeMember(kvs[i])
 			if err != nil {
@@ -145,6 +145,7 @@ func (l *life) readPeers(of map[string]*peer) error {
 func (l *life) take(takes []taking) {
 	for len(takes) > 0 {
 		tx := adapters.Tx{If: []adapters.Cond{adapters.HeldBy(l.g.keys.member(l.id), l.inc.Lease())}}
+		epoch := l.epoch()
 		dead := make(map[string]bool)
 		n := 0
 		for ; n < len(takes); n++ {
@@ -153,7 +154,7 @@ func (l *life) take(takes []taking) {
 				break
 			}
 			tx.If = append(tx.If, t.free)
-			value := encode(claimJSON{recordVersion, l.id, l.created, l.epoch()})
+			value := encode(claimJSON{recordVersion, l.id, l.created, epoch})
 			if t.free.Kind == adapters.CondAbsent {
 				tx.Then = append(tx.Then, adapters.Put(t.free.Key, value))
 			} else {
@@ -184,7 +185,7 @@ func (l *life) take(takes []taking) {
 			if t.dead != nil {
 				t.st.from = t.dead.id
 			}
-			l.own(t.st, res.Rev)
+			l.own(t.st, res.Rev, epoch)
 		}
 		l.mu.Unlock()
 		l.kick()
@@ -197,8 +198,8 @@ func (l *life) epoch() uint64 {
 	return l.table.epoch
 }
 
-// own notes that a shard is ours.
-func (l *life) own(st *state, token adapters.Rev) {
+// own notes that a shard is ours by a claim that follows the plan of that epoch.
+func (l *life) own(st *state, token adapters.Rev, epoch uint64) {
 	if now := l.states[st.shard]; now != nil {
 		st = now
 	}
@@ -213,7 +214,7 @@ func (l *life) own(st *state, token adapters.Rev) {
 	if l.states[st.shard] == nil {
 		l.states[st.shard] = st // it was called off while the claim was being written
 	}
-	st.mine, st.token, st.to, st.doubt = true, token, "", false
+	st.mine, st.token, st.epoch, st.to, st.doubt = true, token, epoch, "", false
 	st.seen, st.donor, st.tries, st.retry = 0, nil, 0, time.Time{}
 	delete(l.ready, st.shard)
 }

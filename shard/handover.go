@@ -52,7 +52,7 @@ func (l *life) transfer(to peer, list []*state) (note noteJSON, tokens []adapter
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	tx.If = []adapters.Cond{adapters.Unchanged(l.g.keys.member(to.id), to.mod)}
-	note = noteJSON{Version: recordVersion, Kind: noteYours, From: l.id, Life: to.life}
+	note = noteJSON{Version: recordVersion, Kind: noteYours, From: l.id, Life: to.life, Epoch: l.table.epoch}
 	value := encode(claimJSON{recordVersion, to.id, to.life, l.table.epoch})
 	for _, st := range list {
 		key := l.g.keys.claim(st.shard)
@@ -82,7 +82,7 @@ func (l *life) review(to string, list []*state) {
 		c, err := decodeClaim(kvs[i])
 		switch {
 		case err == nil && c.Member == l.id && c.Life == l.created:
-			l.own(st, kvs[i].Mod)
+			l.own(st, kvs[i].Mod, c.Epoch)
 		case st.token < kvs[i].Mod || kvs[i].Key == "":
 			l.g.s.Logger().Warn("claim was taken away", "group", l.g.name, "shard", st.shard, "member", c.Member)
 			st.drop(fmt.Errorf("%w: its claim was taken away", ErrMoved))

@@ -81,6 +81,7 @@ type noteJSON struct {
 	From    string       `json:"from"`
 	Life    adapters.Rev `json:"to"` // incarnation of the addressee
 	Shards  []int        `json:"shards"`
+	Epoch   uint64       `json:"e,omitempty"`       // of noteYours: of the plan that it follows
 	Stopped int64        `json:"stopped,omitempty"` // of noteYours: when the last of them stopped, UnixNano
 	Ready   adapters.Rev `json:"ready,omitempty"`   // of noteReady: incarnation of the sender
 }

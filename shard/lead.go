@@ -25,14 +25,19 @@ func (l *life) stand() {
 		name += l.id
 	}
 	queue, err := line.New(l.g.s, "shard-planner", name, false)
-	if err == nil {
+	for err == nil {
 		err = queue.Run(l.ctx, l.id, func(ctx context.Context, slot *line.Slot, _ func()) error {
 			return l.lead(ctx, slot)
 		})
+		if l.ctx.Err() != nil || errors.Is(err, session.ErrLost) || errors.Is(err, session.ErrClosed) {
+			return
+		}
+		if !final(err) {
+			l.g.s.Logger().Warn("planning again", "group", l.g.name, "cause", err)
+			err = sleep(l.ctx, 100*time.Millisecond)
+		}
 	}
-	if l.ctx.Err() == nil && !errors.Is(err, session.ErrLost) && !errors.Is(err, session.ErrClosed) {
-		l.fail(err)
-	}
+	l.fail(err)
 }
 
 // office is what the planner knows.
@@ -47,6 +52,7 @@ type office struct {
 	baseAt  uint64 // epoch of the base
 	growth  int    // bytes of diffs since then
 	members map[string]attendee
+	lives   map[string]adapters.Rev // of the members when the last plan was made
 	absent  absences
 	pins    map[int]string
 	load    []uint32
@@ -118,6 +124,15 @@ func (l *life) lead(ctx context.Context, slot *line.Slot) error {
 				return n.err
 			}
 			o.hear(n)
+		case <-l.newer:
+			if l.epoch() > o.table.epoch {
+				// Somebody else has planned: while he still took himself for the
+				// planner, or by hand. What he left is to be looked at.
+				if err := o.open(ctx); err != nil {
+					return err
+				}
+				o.hear(news{})
+			}
 		case <-timer.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -34,6 +34,7 @@ type life struct {
 	end   context.CancelCauseFunc
 	wg    sync.WaitGroup
 	again chan struct{} // something has changed: reconcile
+	newer chan struct{} // there is a newer plan: for the planner
 
 	mu         sync.Mutex // protects what follows
 	record     memberJSON
@@ -62,7 +63,7 @@ func (g *Group) live(ctx context.Context, inc *session.Incarnation, hand Handler
 	}
 	defer work.Done()
 	l := &life{
-		g: g, inc: inc, hand: hand, again: make(chan struct{}, 1),
+		g: g, inc: inc, hand: hand, again: make(chan struct{}, 1), newer: make(chan struct{}, 1),
 		table: newTable(g.shards), states: make(map[int]*state), peers: make(map[string]*peer),
 		ready: make(map[int]adapters.Rev), sending: make(map[string]bool), telling: make(map[string]bool),
 	}
@@ -187,6 +188,10 @@ func (l *life) followPlan() {
 		}
 		l.mu.Unlock()
 		l.g.saw(t)
+		select {
+		case l.newer <- struct{}{}:
+		default:
+		}
 		if n, there := t.number(l.id); there && t.members[n].gone {
 			l.spawn(l.verify)
 		}

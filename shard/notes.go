@@ -58,6 +58,9 @@ func (l *life) read(kv adapters.KV) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p := l.peers[note.From]; p != nil && note.Kind == noteReady && p.life != note.Ready {
+		delete(l.peers, note.From) // it is another life of that member
+	}
 	for _, s := range note.Shards {
 		if s < 0 || s >= l.g.shards {
 			continue
@@ -72,7 +75,7 @@ func (l *life) read(kv adapters.KV) {
 			if !st.mine || st.token < kv.Created {
 				st.from, st.stopped = note.From, note.Stopped
 			}
-			l.own(st, kv.Created)
+			l.own(st, kv.Created, note.Epoch)
 		case noteReady:
 			switch {
 			case st != nil && st.mine:

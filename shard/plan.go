@@ -59,9 +59,15 @@ func (o *office) plan(ctx context.Context) (wake time.Duration, err error) {
 				return 0, err
 			}
 			// Another planner, while our slot goes or has gone, or somebody who
-			// destroys the group.
-			return 0, o.open(ctx)
+			// destroys the group. If it is a planner who sees other members than we
+			// do, we must not take turns without a pause.
+			o.hear(news{})
+			return opts.Settle, o.open(ctx)
 		}
+	}
+	o.lives = make(map[string]adapters.Rev, len(o.members))
+	for id, a := range o.members {
+		o.lives[id] = a.life
 	}
 	o.first = time.Time{}
 	if plan.Deferred > 0 {
@@ -191,7 +197,8 @@ func (o *office) diff(plan *planner.Plan, kept map[string]bool) *diff {
 		switch {
 		case known:
 			e := o.table.members[n]
-			if !e.gone && e.Address == a.Address && e.draining == a.Draining {
+			life, told := o.lives[id]
+			if !e.gone && e.Address == a.Address && e.draining == a.Draining && (life == a.life || !told) {
 				continue
 			}
 			switch {

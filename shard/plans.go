@@ -51,6 +51,16 @@ func (p *plans) follow(ctx context.Context) iter.Seq2[*Table, error] {
 	}
 }
 
+// callTimeout is how long one read may take. It is asked again then, and perhaps of
+// another server.
+const callTimeout = 2 * time.Second
+
+func (p *plans) read(ctx context.Context, name string) (adapters.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return p.store.Read(ctx, name)
+}
+
 // update returns the table that view, of the head, stands for, given an older
 // one. It asks the store for what is missing, until ctx ends.
 func (p *plans) update(ctx context.Context, t *Table, view adapters.View) (*Table, error) {
@@ -65,7 +75,7 @@ func (p *plans) update(ctx context.Context, t *Table, view adapters.View) (*Tabl
 		if err := sleep(ctx, pause.NextBackOff()); err != nil {
 			return nil, err
 		}
-		if v, err := p.store.Read(ctx, p.keys.head()); err == nil {
+		if v, err := p.read(ctx, p.keys.head()); err == nil {
 			view = v
 		}
 	}
@@ -115,7 +125,7 @@ func (p *plans) catchUp(ctx context.Context, t *Table, view adapters.View) (*Tab
 
 func (p *plans) readBase(ctx context.Context, name string) (*Table, error) {
 	dir := p.keys.bases() + name + "/"
-	view, err := p.store.Read(ctx, dir)
+	view, err := p.read(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +148,7 @@ func (p *plans) readBase(ctx context.Context, name string) (*Table, error) {
 }
 
 func (p *plans) readDiff(ctx context.Context, epoch uint64, shards int) (*diff, error) {
-	view, err := p.store.Read(ctx, p.keys.diff(epoch))
+	view, err := p.read(ctx, p.keys.diff(epoch))
 	if err != nil {
 		return nil, err
 	}

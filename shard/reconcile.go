@@ -19,6 +19,7 @@ type state struct {
 	// Of a shard that is ours: the claim names this life, as of revision token.
 	mine    bool
 	token   adapters.Rev
+	epoch   uint64    // of the plan that the claim follows
 	held    *holding  // the work; nil before it has begun
 	wound   bool      // the work has been stopped and has returned
 	force   bool      // it has not in time, and is not waited for (DrainForce)
@@ -48,7 +49,8 @@ type peer struct {
 	life     adapters.Rev // Created of the key
 	mod      adapters.Rev
 	prepares bool
-	seen     uint64 // epoch of the plan when it was read
+	seen     uint64    // epoch of the plan when it was read
+	at       time.Time // when
 }
 
 // reconcile starts whatever is missing. It returns when it wants to be called
@@ -154,6 +156,10 @@ func (p *pass) step(st *state) {
 	}
 	switch {
 	case st.sending:
+	case st.mine && st.epoch > p.table.epoch && p.stopping == nil:
+		// Who gave it to us knows a newer plan. By ours we might give it back,
+		// and he to us again, for as long as we do not know that plan.
+		p.keep(st)
 	case st.mine && (target == p.id || target == ""):
 		st.to = ""
 		p.keep(st)
@@ -270,6 +276,11 @@ func (p *pass) handOver(st *state, to string) {
 		return
 	case !peer.there:
 		p.keep(st) // it goes on until there is somebody to take it
+		if again := peer.at.Add(p.inc.TTL() / 6); p.now.Before(again) {
+			p.until(again)
+		} else {
+			p.peers[to] = true
+		}
 		return
 	case peer.prepares && p.ready[st.shard] != peer.life && p.stopping == nil:
 		if late := st.asked.Add(p.g.opts.PrepareTimeout); p.now.Before(late) {

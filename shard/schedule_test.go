@@ -108,7 +108,11 @@ func TestSchedule(t *testing.T) {
 	if text := os.Getenv("QUORATE_SCHEDULE"); text != "" {
 		require.NoError(t, json.Unmarshal([]byte(text), &sc))
 	}
-	require.Empty(t, sc.play(t, false))
+	var plants []func(*shard.Options)
+	if os.Getenv("QUORATE_ANARCHY") != "" {
+		plants = append(plants, (*shard.Options).PlantAnarchy)
+	}
+	require.Empty(t, sc.play(t, false, plants...))
 }
 
 // play returns what was wrong.
