@@ -219,8 +219,8 @@ func (o *office) watchPins(ctx context.Context, send func(news) bool) {
 		if kv, there := view.Get(key); there {
 			var err error
 			if pins, err = parsePins(kv); err != nil {
-				o.l.g.s.Logger().Warn("pins cannot be read", "group", o.l.g.name, "cause", err)
-				continue
+				o.l.g.s.Logger().Warn("pins cannot be read, planning without", "group", o.l.g.name, "cause", err)
+				pins = map[int]string{}
 			}
 		}
 		if !send(news{pins: pins}) {
