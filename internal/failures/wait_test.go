@@ -72,10 +72,18 @@ func sessionDies(tr *trial) {
 	require.NoError(tr, first.gives(tr.ctx()))
 	tr.gets(third)
 	tr.row.overlapped(time.Duration(first.last.Load()) - third.acquired)
-	require.True(tr, within(patience, second.done))
+	quicker := !within(patience/4, second.done)
+	if quicker {
+		// api.Lock looks at its session only when it sees the lock free, and the third
+		// one was quicker.
+		require.NoError(tr, third.gives(tr.ctx()))
+		require.True(tr, within(patience, second.done))
+	}
 	if second.has() {
 		tr.row.fault("told that it has the lock, without a lease and without a key")
-		tr.taken(second, third)
+		if !quicker {
+			tr.taken(second, third)
+		}
 	}
 }
 
